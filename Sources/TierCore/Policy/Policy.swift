@@ -1,0 +1,82 @@
+/// What a policy file says: which subtree of which volume, when to archive, when to release.
+package struct Policy: Hashable, Sendable {
+  package var name: String
+  /// The configured volume's name.
+  package var volume: String
+  /// The governed subtree.
+  package var path: RelativePath
+  /// Nil: the configuration's only or default target.
+  package var target: String?
+  /// Breaks the tie between policies for the very same path: the higher one wins.
+  package var priority: Int
+  /// In order; of the rules that match, the last one decides. Where there is any `include`, what no rule matches
+  /// is not governed by this policy; else it is.
+  package var rules: [PathRule]
+  /// Sizes that the policy applies to, in bytes; nil: no bound.
+  package var minimumSize: Int64?
+  package var maximumSize: Int64?
+  package var archive: Archive
+  package var release: Release
+  /// Archived, but never released.
+  package var pin: Bool
+  /// How long the target's trash keeps what apps deleted or replaced; nil: it goes at once.
+  package var keepDeleted: Duration?
+
+  package struct Archive: Hashable, Sendable {
+    /// The age (since the last change) from which on a file may be archived.
+    package var after: Duration
+    /// How much longer it may then wait for a window.
+    package var within: Duration
+
+    package init(after: Duration, within: Duration) {
+      self.after = after
+      self.within = within
+    }
+  }
+
+  package struct Release: Hashable, Sendable {
+    /// The time since the last use from which on an archived file leaves the cache; nil: only by the high
+    /// watermark or by hand.
+    package var after: Duration?
+    /// Smaller files stay: a stub would save nothing. Bytes.
+    package var keepBelow: Int64
+
+    package init(after: Duration?, keepBelow: Int64) {
+      self.after = after
+      self.keepBelow = keepBelow
+    }
+  }
+
+  package init(
+    name: String, volume: String, path: RelativePath, target: String? = nil, priority: Int = 0,
+    rules: [PathRule] = [], minimumSize: Int64? = nil, maximumSize: Int64? = nil,
+    archive: Archive = Archive(after: .seconds(3600), within: .seconds(24 * 3600)),
+    release: Release = Release(after: .seconds(30 * 24 * 3600), keepBelow: 64 << 10), pin: Bool = false,
+    keepDeleted: Duration? = .seconds(30 * 24 * 3600)
+  ) {
+    self.name = name
+    self.volume = volume
+    self.path = path
+    self.target = target
+    self.priority = priority
+    self.rules = rules
+    self.minimumSize = minimumSize
+    self.maximumSize = maximumSize
+    self.archive = archive
+    self.release = release
+    self.pin = pin
+    self.keepDeleted = keepDeleted
+  }
+}
+
+/// One line of `include` or `exclude`.
+package struct PathRule: Hashable, Sendable {
+  package enum Effect: Hashable, Sendable { case include, exclude }
+  package var effect: Effect
+  package var glob: Glob
+
+  package init(_ effect: Effect, _ glob: Glob) {
+    self.effect = effect
+    self.glob = glob
+  }
+}

@@ -1,0 +1,194 @@
+/// What tierd knows between scans, and its journal. An index, never the only truth: `fsck --rebuild` makes it
+/// anew from the volumes' stubs and the targets' manifests.
+///
+/// Every call is one transaction, durable when it returns, and may come from any thread. Memory stays bounded
+/// whatever the number of files: lists are pages.
+package protocol Catalog: Sendable {
+  // MARK: Volumes and directories
+  /// Finds or makes the volume's row and its root directory's. `epoch` is the last one stored.
+  func openVolume(named name: String) throws(TierError) -> CatalogVolume
+  func setEpoch(_ epoch: Epoch, of volume: VolumeID) throws(TierError)
+  func setScanState(_ state: ScanState, of volume: VolumeID) throws(TierError)
+  /// Nil where no such directory is known.
+  func directory(at path: RelativePath, in volume: VolumeID) throws(TierError) -> DirectoryID?
+  /// Nil for a directory that was removed meanwhile.
+  func path(of directory: DirectoryID) throws(TierError) -> RelativePath?
+  /// Makes the directory and its missing parents. `inode` is recorded for the last component.
+  func makeDirectory(at path: RelativePath, inode: UInt64, in volume: VolumeID) throws(TierError)
+    -> DirectoryID
+  /// All children of one directory.
+  func children(of directory: DirectoryID) throws(TierError)
+    -> (files: [CatalogFile], directories: [CatalogDirectory])
+  func directories(withInode inode: UInt64, in volume: VolumeID) throws(TierError) -> [CatalogDirectory]
+
+  // MARK: Files
+  func file(_ id: FileID) throws(TierError) -> CatalogFile?
+  func file(named name: FileName, in directory: DirectoryID) throws(TierError) -> CatalogFile?
+  func files(withInode inode: UInt64, in volume: VolumeID) throws(TierError) -> [CatalogFile]
+  func files(withArchiveID id: ArchiveID) throws(TierError) -> [CatalogFile]
+  /// All changes, or none.
+  func apply(_ changes: [CatalogChange]) throws(TierError)
+  /// Files at or below a directory, ordered by id; at most `limit` with an id above `after`.
+  func files(below directory: DirectoryID, after: FileID?, limit: Int) throws(TierError) -> [CatalogFile]
+
+  // MARK: What is due
+  /// Files for `target` with `archiveDue` up to `now`, not waiting for a retry, the earliest `archiveBy` first,
+  /// files of one directory together as far as that allows.
+  func archiveCandidates(for target: String, now: Timestamp, limit: Int) throws(TierError) -> [CatalogFile]
+  /// Archived files with `releaseDue` up to `now`, clean, not pinned, not waiting for a retry.
+  func releaseCandidates(in volume: VolumeID, now: Timestamp, limit: Int) throws(TierError) -> [CatalogFile]
+  /// Archived, clean, proven files that a policy lets go, whatever their `releaseDue` (nil excepted); the least
+  /// recently used first. For the high watermark.
+  func coldestFiles(in volume: VolumeID, now: Timestamp, limit: Int) throws(TierError) -> [CatalogFile]
+  /// Files on `target` whose copy awaits its proof and was archived before `before`.
+  func unprovenFiles(on target: String, before: Timestamp, limit: Int) throws(TierError) -> [CatalogFile]
+  func pending(for target: String, now: Timestamp) throws(TierError) -> PendingWork
+  /// The earliest future moment at which something becomes due in the volume (release), nil where nothing will.
+  func nextRelease(in volume: VolumeID, after now: Timestamp) throws(TierError) -> Timestamp?
+
+  // MARK: Journal
+  /// Gives the intents their ids, in the same order.
+  func begin(_ intents: [Intent]) throws(TierError) -> [IntentID]
+  func advance(_ intents: [Intent]) throws(TierError)
+  /// Ends the intents and applies what they changed, in one transaction.
+  func finish(_ intents: [IntentID], applying changes: [CatalogChange]) throws(TierError)
+  func openIntents(limit: Int) throws(TierError) -> [Intent]
+  func openIntents(for file: FileID) throws(TierError) -> [Intent]
+
+  // MARK: Removals, ledger, totals
+  func removals(on target: String, stage: Removal.Stage, expiringBefore: Timestamp, limit: Int)
+    throws(TierError) -> [Removal]
+  /// The removals of a path or of what was below it, the newest first.
+  func removals(at path: RelativePath, in volume: VolumeID, limit: Int) throws(TierError) -> [Removal]
+  func moves(on target: String, limit: Int) throws(TierError) -> [TargetMove]
+  func record(_ window: WindowRecord) throws(TierError) -> WindowID
+  func windows(of target: String?, limit: Int) throws(TierError) -> [WindowRecord]
+  func totals(of volume: VolumeID) throws(TierError) -> VolumeTotals
+  func totals(below directory: DirectoryID) throws(TierError) -> VolumeTotals
+  /// Small values of the daemon's own: cached NFS root handles, the last policy fingerprint.
+  func setting(_ key: String) throws(TierError) -> [UInt8]?
+  func setSetting(_ key: String, to value: [UInt8]?) throws(TierError)
+}
+
+package enum CatalogChange: Hashable, Sendable {
+  /// By id where it has one, else a new row (one that has the same directory and name is replaced).
+  case put(CatalogFile)
+  case forget(FileID)
+  /// The directory only moves: all below it stays what it is.
+  case moveDirectory(DirectoryID, to: DirectoryID, name: FileName)
+  /// With everything below it. Files that have a copy must have been turned into removals before.
+  case forgetDirectory(DirectoryID)
+  /// By id where it has one, else a new row.
+  case putRemoval(Removal)
+  case forgetRemoval(RemovalID)
+  /// A rename that is to be applied on the target; the last one for an archive id wins.
+  case putMove(TargetMove)
+  case forgetMove(ArchiveID)
+}
+
+/// A copy whose name on the target is to follow the file's.
+package struct TargetMove: Hashable, Sendable {
+  package var archiveID: ArchiveID
+  package var target: String
+  package var file: FileID
+  package var queued: Timestamp
+
+  package init(archiveID: ArchiveID, target: String, file: FileID, queued: Timestamp) {
+    self.archiveID = archiveID
+    self.target = target
+    self.file = file
+    self.queued = queued
+  }
+}
+
+package struct CatalogVolume: Hashable, Sendable {
+  package var id: VolumeID
+  package var root: DirectoryID
+  package var epoch: Epoch
+  package var scan: ScanState
+
+  package init(id: VolumeID, root: DirectoryID, epoch: Epoch, scan: ScanState) {
+    self.id = id
+    self.root = root
+    self.epoch = epoch
+    self.scan = scan
+  }
+}
+
+/// Where the volume's scan stands; survives restarts.
+package struct ScanState: Hashable, Sendable {
+  /// Set on any doubt (first start, overflow, lost watch), cleared by a complete scan begun after it.
+  package var isNeeded: Bool
+  /// The last directory that the scan under way has finished, in depth-first order; nil where none is under way.
+  package var resumeAfter: RelativePath?
+  package var lastCompleted: Timestamp?
+  package var reason: String
+
+  package init(isNeeded: Bool, resumeAfter: RelativePath?, lastCompleted: Timestamp?, reason: String) {
+    self.isNeeded = isNeeded
+    self.resumeAfter = resumeAfter
+    self.lastCompleted = lastCompleted
+    self.reason = reason
+  }
+}
+
+/// What waits for a target's next window: the planner's input.
+package struct PendingWork: Hashable, Sendable {
+  /// Files that may be archived now, and their bytes.
+  package var dueFiles: Int
+  package var dueBytes: Int64
+  /// Files that will be due later.
+  package var laterFiles: Int
+  package var laterBytes: Int64
+  /// The earliest `archiveBy` of all, due or later (retries count from their `retryAt`).
+  package var earliestDeadline: Timestamp?
+  /// The age of the oldest change that no copy holds yet: its `archiveDue`.
+  package var oldestDue: Timestamp?
+  package var unprovenFiles: Int
+  package var removals: Int
+  package var moves: Int
+
+  package init(
+    dueFiles: Int = 0, dueBytes: Int64 = 0, laterFiles: Int = 0, laterBytes: Int64 = 0,
+    earliestDeadline: Timestamp? = nil, oldestDue: Timestamp? = nil, unprovenFiles: Int = 0, removals: Int = 0,
+    moves: Int = 0
+  ) {
+    self.dueFiles = dueFiles
+    self.dueBytes = dueBytes
+    self.laterFiles = laterFiles
+    self.laterBytes = laterBytes
+    self.earliestDeadline = earliestDeadline
+    self.oldestDue = oldestDue
+    self.unprovenFiles = unprovenFiles
+    self.removals = removals
+    self.moves = moves
+  }
+}
+
+package struct VolumeTotals: Hashable, Sendable {
+  package struct Count: Hashable, Sendable {
+    package var files: Int
+    package var bytes: Int64
+    package init(files: Int = 0, bytes: Int64 = 0) {
+      self.files = files
+      self.bytes = bytes
+    }
+  }
+  package var resident: Count
+  package var archived: Count
+  package var released: Count
+  /// Governed by no policy.
+  package var ungoverned: Count
+  package var lost: Int
+
+  package init(
+    resident: Count = Count(), archived: Count = Count(), released: Count = Count(),
+    ungoverned: Count = Count(), lost: Int = 0
+  ) {
+    self.resident = resident
+    self.archived = archived
+    self.released = released
+    self.ungoverned = ungoverned
+    self.lost = lost
+  }
+}
