@@ -1,9 +1,21 @@
-package struct VolumeID: Hashable, Sendable { package let value: Int64; package init(_ value: Int64) { self.value = value } }
-package struct DirectoryID: Hashable, Sendable { package let value: Int64; package init(_ value: Int64) { self.value = value } }
-package struct FileID: Hashable, Sendable { package let value: Int64; package init(_ value: Int64) { self.value = value } }
-package struct IntentID: Hashable, Sendable { package let value: Int64; package init(_ value: Int64) { self.value = value } }
-package struct RemovalID: Hashable, Sendable { package let value: Int64; package init(_ value: Int64) { self.value = value } }
-package struct WindowID: Hashable, Sendable { package let value: Int64; package init(_ value: Int64) { self.value = value } }
+package struct VolumeID: Hashable, Sendable {
+  package let value: Int64; package init(_ value: Int64) { self.value = value }
+}
+package struct DirectoryID: Hashable, Sendable {
+  package let value: Int64; package init(_ value: Int64) { self.value = value }
+}
+package struct FileID: Hashable, Sendable {
+  package let value: Int64; package init(_ value: Int64) { self.value = value }
+}
+package struct IntentID: Hashable, Sendable {
+  package let value: Int64; package init(_ value: Int64) { self.value = value }
+}
+package struct RemovalID: Hashable, Sendable {
+  package let value: Int64; package init(_ value: Int64) { self.value = value }
+}
+package struct WindowID: Hashable, Sendable {
+  package let value: Int64; package init(_ value: Int64) { self.value = value }
+}
 
 /// Where a file's content is. A change under way is an `Intent` beside it, never a state of its own that a
 /// crash could strand: `archiving`, `releasing` and `restoring` are what `displayState` derives from both.
@@ -37,10 +49,12 @@ package struct ArchivedCopy: Hashable, Sendable {
   package var hash: ContentHash
   package var archivedAt: Timestamp
   package var proof: Proof
+  /// As the file was when it was archived; what a restore brings back. `metadata.modified` is `modified`.
+  package var metadata: FileMetadata
 
   package init(
     archiveID: ArchiveID, target: String, path: RelativePath, size: Int64, modified: FileTime,
-    hash: ContentHash, archivedAt: Timestamp, proof: Proof
+    hash: ContentHash, archivedAt: Timestamp, proof: Proof, metadata: FileMetadata
   ) {
     self.archiveID = archiveID
     self.target = target
@@ -50,6 +64,7 @@ package struct ArchivedCopy: Hashable, Sendable {
     self.hash = hash
     self.archivedAt = archivedAt
     self.proof = proof
+    self.metadata = metadata
   }
 }
 
@@ -191,8 +206,6 @@ package struct Removal: Hashable, Sendable {
   /// Its last place in the volume.
   package var path: RelativePath
   package var copy: ArchivedCopy
-  package var mode: UInt16
-  package var owner: UInt32
   package var removedAt: Timestamp
   /// Its place in the target's trash, once there.
   package var trashPath: RelativePath?
@@ -201,15 +214,13 @@ package struct Removal: Hashable, Sendable {
 
   package init(
     id: RemovalID? = nil, stage: Stage, volume: VolumeID, path: RelativePath, copy: ArchivedCopy,
-    mode: UInt16, owner: UInt32, removedAt: Timestamp, trashPath: RelativePath? = nil, expires: Timestamp
+    removedAt: Timestamp, trashPath: RelativePath? = nil, expires: Timestamp
   ) {
     self.id = id
     self.stage = stage
     self.volume = volume
     self.path = path
     self.copy = copy
-    self.mode = mode
-    self.owner = owner
     self.removedAt = removedAt
     self.trashPath = trashPath
     self.expires = expires

@@ -27,7 +27,8 @@ package enum Disposition: String, Sendable {
 package struct TierError: Error, Sendable {
   package enum Code: String, Sendable {
     case badConfiguration, badRequest, notFound, unsupported
-    case targetUnreachable, targetTimeout, targetRestarted, targetFull, targetDenied, targetStale, targetFailed
+    case targetUnreachable, targetTimeout, targetRestarted, targetFull, targetDenied, targetStale,
+      targetFailed
     case targetCopyMissing, targetCopyDiffers
     case volumeUnavailable, volumeFull, fileChanged, fileBusy, fileSystem
     case catalog, catalogTooNew, corruptRecord

@@ -20,10 +20,11 @@ import Testing
     #expect(RelativePath("photos")?.relative(to: photos)?.isRoot == true)
   }
 
-  @Test(arguments: [
-    ([0x61, 0x0A, 0x62], #"a\x0ab"#), ([0x5C], #"\\"#), ([0xFF, 0x61], #"\xffa"#),
-    (Array("grün".utf8), "grün"), (Array("a\u{202E}b".utf8), #"a\xe2\x80\xaeb"#),
-  ] as [([UInt8], String)])
+  @Test(
+    arguments: [
+      ([0x61, 0x0A, 0x62], #"a\x0ab"#), ([0x5C], #"\\"#), ([0xFF, 0x61], #"\xffa"#),
+      (Array("grün".utf8), "grün"), (Array("a\u{202E}b".utf8), #"a\xe2\x80\xaeb"#),
+    ] as [([UInt8], String)])
   func escapedTextReadsBack(_ bytes: [UInt8], _ text: String) {
     #expect(EscapedText.encode(bytes) == text)
     #expect(EscapedText.decode(text) == bytes)

@@ -60,6 +60,7 @@ package protocol Catalog: Sendable {
     throws(TierError) -> [Removal]
   /// The removals of a path or of what was below it, the newest first.
   func removals(at path: RelativePath, in volume: VolumeID, limit: Int) throws(TierError) -> [Removal]
+  func removals(withArchiveID id: ArchiveID) throws(TierError) -> [Removal]
   func moves(on target: String, limit: Int) throws(TierError) -> [TargetMove]
   func record(_ window: WindowRecord) throws(TierError) -> WindowID
   func windows(of target: String?, limit: Int) throws(TierError) -> [WindowRecord]
@@ -150,7 +151,8 @@ package struct PendingWork: Hashable, Sendable {
 
   package init(
     dueFiles: Int = 0, dueBytes: Int64 = 0, laterFiles: Int = 0, laterBytes: Int64 = 0,
-    earliestDeadline: Timestamp? = nil, oldestDue: Timestamp? = nil, unprovenFiles: Int = 0, removals: Int = 0,
+    earliestDeadline: Timestamp? = nil, oldestDue: Timestamp? = nil, unprovenFiles: Int = 0,
+    removals: Int = 0,
     moves: Int = 0
   ) {
     self.dueFiles = dueFiles
