@@ -24,7 +24,7 @@ package struct RelativePath: Hashable, Sendable {
 
   package static let root = RelativePath(trusted: [])
 
-  private init(trusted bytes: [UInt8]) { self.bytes = bytes }
+  init(trusted bytes: [UInt8]) { self.bytes = bytes }
 
   /// Nil where a component is empty, `.`, `..` or holds a NUL.
   package init?(_ bytes: [UInt8]) {

@@ -79,6 +79,9 @@ package struct FileSystemSpace: Hashable, Sendable {
 
 /// An open regular file. Closed by `close` or with its last reference.
 package protocol OpenFile: AnyObject, Sendable {
+  /// For calls that this port lacks, and for other programs (as `/proc/<pid>/fd/<n>`): it stays this very file
+  /// whatever becomes of its name. Valid until `close`.
+  var rawDescriptor: Int32 { get }
   func status(at site: CallSite) throws(SyscallError) -> FileStatus
   /// At most `buffer.count` bytes; 0 at the end of the file.
   func read(into buffer: UnsafeMutableRawBufferPointer, offset: Int64, at site: CallSite)
