@@ -11,6 +11,15 @@ let package = Package(
   dependencies: [],
   targets: [
     .target(name: "TierCore", swiftSettings: strict),
+    .target(name: "CTierLinux"),
+    .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .target(
+      name: "TierLinux", dependencies: ["TierCore", "CTierLinux", "CLibCrypto"], swiftSettings: strict),
+    .target(
+      name: "TierTestSupport", dependencies: ["TierCore", "TierLinux"], path: "Tests/TierTestSupport",
+      swiftSettings: strict),
     .testTarget(name: "TierCoreTests", dependencies: ["TierCore"], swiftSettings: strict),
+    .testTarget(
+      name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
   ]
 )
