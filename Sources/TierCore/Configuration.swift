@@ -8,6 +8,8 @@ package struct Configuration: Hashable, Sendable {
   package var policyDirectory: String
   package var volumes: [Volume]
   package var targets: [Target]
+  /// For policies that name none. Filled in where there is only one target; nil: every policy names its own.
+  package var defaultTarget: String?
   package var log: Log
   /// Read-only status over TCP; nil: off.
   package var http: HTTP?
@@ -142,14 +144,15 @@ package struct Configuration: Hashable, Sendable {
 
   package init(
     stateDirectory: String = "/var/lib/tierd", socket: String = "/run/tierd/tierd.sock",
-    policyDirectory: String = "/etc/tierd/policies", volumes: [Volume], targets: [Target], log: Log = Log(),
-    http: HTTP? = nil
+    policyDirectory: String = "/etc/tierd/policies", volumes: [Volume], targets: [Target],
+    defaultTarget: String? = nil, log: Log = Log(), http: HTTP? = nil
   ) {
     self.stateDirectory = stateDirectory
     self.socket = socket
     self.policyDirectory = policyDirectory
     self.volumes = volumes
     self.targets = targets
+    self.defaultTarget = defaultTarget ?? (targets.count == 1 ? targets[0].name : nil)
     self.log = log
     self.http = http
   }

@@ -9,8 +9,7 @@ package struct Policy: Hashable, Sendable {
   package var target: String?
   /// Breaks the tie between policies for the very same path: the higher one wins.
   package var priority: Int
-  /// In order; of the rules that match, the last one decides. Where there is any `include`, what no rule matches
-  /// is not governed by this policy; else it is.
+  /// What the policy is about and what it leaves alone; see `PolicySet`.
   package var rules: [PathRule]
   /// Sizes that the policy applies to, in bytes; nil: no bound.
   package var minimumSize: Int64?
@@ -19,7 +18,8 @@ package struct Policy: Hashable, Sendable {
   package var release: Release
   /// Archived, but never released.
   package var pin: Bool
-  /// How long the target's trash keeps what apps deleted or replaced; nil: it goes at once.
+  /// How long the target's trash keeps what apps deleted or replaced (`Duration.forever`: always); nil: it goes
+  /// at once.
   package var keepDeleted: Duration?
 
   package struct Archive: Hashable, Sendable {
@@ -69,9 +69,16 @@ package struct Policy: Hashable, Sendable {
   }
 }
 
-/// One line of `include` or `exclude`.
+/// One line of `include` or `exclude`. Matches relative to the policy's path.
 package struct PathRule: Hashable, Sendable {
-  package enum Effect: Hashable, Sendable { case include, exclude }
+  package enum Effect: Hashable, Sendable {
+    /// Picks files. Without any `include` the policy is about all files in its subtree.
+    case include
+    /// Leaves files where they are. Of the exclusions and exceptions that match, the last one decides.
+    case exclude
+    /// `!pattern` under `exclude`: takes an earlier exclusion back, a built-in one for temporary files too.
+    case except
+  }
   package var effect: Effect
   package var glob: Glob
 
