@@ -18,6 +18,7 @@ let package = Package(
     .target(
       name: "TierTestSupport", dependencies: ["TierCore", "TierLinux"], path: "Tests/TierTestSupport",
       swiftSettings: strict),
+    .testTarget(name: "TierTestSupportTests", dependencies: ["TierTestSupport"], swiftSettings: strict),
     .testTarget(name: "TierCoreTests", dependencies: ["TierCore"], swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
