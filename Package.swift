@@ -8,7 +8,9 @@ let strict: [SwiftSetting] = [
 // Dependencies point down (docs/architecture.md): executables, composition, engine, adapters, core.
 let package = Package(
   name: "tierd",
-  dependencies: [],
+  dependencies: [
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0")
+  ],
   targets: [
     .target(name: "TierCore", swiftSettings: strict),
     .target(name: "CTierLinux"),
@@ -19,6 +21,14 @@ let package = Package(
       name: "TierTestSupport", dependencies: ["TierCore", "TierLinux"], path: "Tests/TierTestSupport",
       swiftSettings: strict),
     .testTarget(name: "TierTestSupportTests", dependencies: ["TierTestSupport"], swiftSettings: strict),
+    .target(
+      name: "TierCatalog",
+      dependencies: [
+        "TierCore", .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "GRDBSQLite", package: "GRDB.swift"),
+      ], swiftSettings: strict),
+    .testTarget(
+      name: "TierCatalogTests", dependencies: ["TierCatalog", "TierTestSupport"], swiftSettings: strict),
     .testTarget(name: "TierCoreTests", dependencies: ["TierCore"], swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
