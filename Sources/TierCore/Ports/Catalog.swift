@@ -7,6 +7,7 @@ package protocol Catalog: Sendable {
   // MARK: Volumes and directories
   /// Finds or makes the volume's row and its root directory's. `epoch` is the last one stored.
   func openVolume(named name: String) throws(TierError) -> CatalogVolume
+  /// Refuses an epoch older than the stored one, as `begin` does.
   func setEpoch(_ epoch: Epoch, of volume: VolumeID) throws(TierError)
   func setScanState(_ state: ScanState, of volume: VolumeID) throws(TierError)
   /// Nil where no such directory is known.
@@ -35,19 +36,21 @@ package protocol Catalog: Sendable {
   /// Files for `target` with `archiveDue` up to `now`, not waiting for a retry, the earliest `archiveBy` first,
   /// files of one directory together as far as that allows.
   func archiveCandidates(for target: String, now: Timestamp, limit: Int) throws(TierError) -> [CatalogFile]
-  /// Archived files with `releaseDue` up to `now`, clean, not pinned, not waiting for a retry.
+  /// Archived files with `releaseDue` up to `now`, clean, proven, not lost, not pinned, not waiting for a retry;
+  /// the longest due first.
   func releaseCandidates(in volume: VolumeID, now: Timestamp, limit: Int) throws(TierError) -> [CatalogFile]
-  /// Archived, clean, proven files that a policy lets go, whatever their `releaseDue` (nil excepted); the least
-  /// recently used first. For the high watermark.
+  /// The same, whatever their `releaseDue` (nil excepted), the least recently used first. For the high
+  /// watermark.
   func coldestFiles(in volume: VolumeID, now: Timestamp, limit: Int) throws(TierError) -> [CatalogFile]
   /// Files on `target` whose copy awaits its proof and was archived before `before`.
   func unprovenFiles(on target: String, before: Timestamp, limit: Int) throws(TierError) -> [CatalogFile]
   func pending(for target: String, now: Timestamp) throws(TierError) -> PendingWork
-  /// The earliest future moment at which something becomes due in the volume (release), nil where nothing will.
+  /// The earliest future moment at which another release candidate appears, nil where none will.
   func nextRelease(in volume: VolumeID, after now: Timestamp) throws(TierError) -> Timestamp?
 
   // MARK: Journal
-  /// Gives the intents their ids, in the same order.
+  /// Gives the intents their ids, in the same order. An intent that was ended already is `notFound` for `advance`
+  /// and `finish`.
   func begin(_ intents: [Intent]) throws(TierError) -> [IntentID]
   func advance(_ intents: [Intent]) throws(TierError)
   /// Ends the intents and applies what they changed, in one transaction.
@@ -71,13 +74,18 @@ package protocol Catalog: Sendable {
   func setSetting(_ key: String, to value: [UInt8]?) throws(TierError)
 }
 
+/// What one `apply` names by id and somebody else forgot meanwhile is `notFound`, and nothing of it is done;
+/// only forgetting twice is no error.
+///
+/// A file or directory that another one takes the name of gives way. It may get a new name later in the same
+/// `apply` (that is how two names are swapped); without one it is forgotten, a directory only if it is empty.
 package enum CatalogChange: Hashable, Sendable {
   /// By id where it has one, else a new row (one that has the same directory and name is replaced).
   case put(CatalogFile)
   case forget(FileID)
   /// The directory only moves: all below it stays what it is.
   case moveDirectory(DirectoryID, to: DirectoryID, name: FileName)
-  /// With everything below it. Files that have a copy must have been turned into removals before.
+  /// With everything below it. Files that have a copy must have been turned into removals before: else refused.
   case forgetDirectory(DirectoryID)
   /// By id where it has one, else a new row.
   case putRemoval(Removal)
@@ -141,11 +149,12 @@ package struct PendingWork: Hashable, Sendable {
   /// Files that will be due later.
   package var laterFiles: Int
   package var laterBytes: Int64
-  /// The earliest `archiveBy` of all, due or later (retries count from their `retryAt`).
+  /// The earliest `archiveBy` of all, due or later; `retryAt` where that is later.
   package var earliestDeadline: Timestamp?
   /// The age of the oldest change that no copy holds yet: its `archiveDue`.
   package var oldestDue: Timestamp?
   package var unprovenFiles: Int
+  /// Those that are pending.
   package var removals: Int
   package var moves: Int
 
@@ -167,6 +176,7 @@ package struct PendingWork: Hashable, Sendable {
   }
 }
 
+/// Bytes are the files' own sizes (those beyond 1 PiB count as 1 PiB), not what they occupy.
 package struct VolumeTotals: Hashable, Sendable {
   package struct Count: Hashable, Sendable {
     package var files: Int
@@ -179,7 +189,7 @@ package struct VolumeTotals: Hashable, Sendable {
   package var resident: Count
   package var archived: Count
   package var released: Count
-  /// Governed by no policy.
+  /// Governed by no policy; counted above too.
   package var ungoverned: Count
   package var lost: Int
 
