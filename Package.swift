@@ -29,7 +29,8 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(
       name: "TierCatalogTests", dependencies: ["TierCatalog", "TierTestSupport"], swiftSettings: strict),
-    .testTarget(name: "TierCoreTests", dependencies: ["TierCore"], swiftSettings: strict),
+    .testTarget(
+      name: "TierCoreTests", dependencies: ["TierCore"], exclude: ["Fixtures"], swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
   ]

@@ -15,7 +15,7 @@ package enum Hint: Hashable, Sendable {
 }
 
 /// Watches one volume recursively. Belongs to the volume's thread, but for `wake`.
-package protocol Watcher: AnyObject {
+package protocol Watcher: AnyObject, Sendable {
   /// Adds watches from the root down; throttled, reporting `(directories so far)` now and then. Call before the
   /// first scan. Directories that can't be watched (limits, permissions) end up in `gaps`.
   func start(progress: (Int) -> Void) throws(TierError)
