@@ -30,7 +30,8 @@ let package = Package(
     .testTarget(
       name: "TierCatalogTests", dependencies: ["TierCatalog", "TierTestSupport"], swiftSettings: strict),
     .testTarget(
-      name: "TierCoreTests", dependencies: ["TierCore"], exclude: ["Fixtures"], swiftSettings: strict),
+      name: "TierCoreTests", dependencies: ["TierCore", "TierTestSupport"], exclude: ["Fixtures"],
+      swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
   ]

@@ -1,4 +1,5 @@
 import Testing
+import TierTestSupport
 
 @testable import TierCore
 
@@ -147,18 +148,5 @@ import Testing
       if outKind == .subtree { return inPath.isWithin(outPath) }
       return outPath == inPath && outKind >= inKind
     }
-  }
-}
-
-/// A generator that the same seed always repeats.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
   }
 }
