@@ -13,6 +13,8 @@ let package = Package(
   ],
   targets: [
     .target(name: "TierCore", swiftSettings: strict),
+    .target(name: "TierAPI", dependencies: ["TierCore"], swiftSettings: strict),
+    .target(name: "TierServer", dependencies: ["TierAPI", "TierCore"], swiftSettings: strict),
     .target(name: "CTierLinux"),
     .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(
