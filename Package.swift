@@ -20,6 +20,8 @@ let package = Package(
     .target(
       name: "TierLinux", dependencies: ["TierCore", "CTierLinux", "CLibCrypto"], swiftSettings: strict),
     .target(
+      name: "TierTargets", dependencies: ["TierCore", "TierLinux", "CTierLinux"], swiftSettings: strict),
+    .target(
       name: "TierTestSupport", dependencies: ["TierCore", "TierLinux"], path: "Tests/TierTestSupport",
       swiftSettings: strict),
     .testTarget(name: "TierTestSupportTests", dependencies: ["TierTestSupport"], swiftSettings: strict),
@@ -34,6 +36,8 @@ let package = Package(
     .testTarget(
       name: "TierCoreTests", dependencies: ["TierCore", "TierTestSupport"], exclude: ["Fixtures"],
       swiftSettings: strict),
+    .testTarget(
+      name: "TierTargetsTests", dependencies: ["TierTargets", "TierTestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
   ]

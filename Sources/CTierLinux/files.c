@@ -101,6 +101,16 @@ int tier_sync_file_system(int fd) { return TIER_RETRY(syncfs(fd)); }
 
 int tier_drop_cache(int fd) { return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); }
 
+int tier_start_writing(int fd, int64_t offset, int64_t count) {
+  return TIER_RETRY(sync_file_range(fd, offset, count, SYNC_FILE_RANGE_WRITE));
+}
+
+int tier_write_and_forget(int fd, int64_t offset, int64_t count) {
+  const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  int result = TIER_RETRY(sync_file_range(fd, offset, count, all));
+  return result < 0 ? result : -posix_fadvise(fd, offset, count, POSIX_FADV_DONTNEED);
+}
+
 int tier_advise_sequential(int fd) { return -posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); }
 
 int tier_rename(int from, const char *from_name, int to, const char *to_name, unsigned flags) {

@@ -7,9 +7,12 @@ package enum TargetLayout {
   package static let trash = RelativePath(trusted: Array(".tierd/trash".utf8))
   package static let manifest = RelativePath(trusted: Array(".tierd/manifest".utf8))
 
+  /// Where a Synology keeps previews, in any folder; they go with the last file.
+  package static let thumbnailFolder = FileName(trusted: Array("@eaDir".utf8))
   /// Folders that a NAS puts beside files by itself: neither listed nor counted as content.
-  package static let foreignFolders: Set<FileName> = Set(
-    ["@eaDir", "#recycle", "#snapshot"].map { FileName(trusted: Array($0.utf8)) })
+  package static let foreignFolders: Set<FileName> = [
+    thumbnailFolder, FileName(trusted: Array("#recycle".utf8)), FileName(trusted: Array("#snapshot".utf8)),
+  ]
 
   /// The version that this tierd reads and writes.
   package static let formatVersion = 1
@@ -38,6 +41,13 @@ package enum TargetLayout {
           + "upgrade tierd; nothing was changed",
         path: "\(address)/\(format)")
     }
+  }
+
+  package static func recordTooLong(_ path: RelativePath, limit: Int, at address: String) -> TierError {
+    TierError(
+      .corruptRecord,
+      "it is longer than \(limit) bytes: tierd wrote no such file; look at it, and move it away",
+      path: "\(address)/\(path)")
   }
 
   /// Where somebody else's file goes that stands at a final name: `name.conflict-<suffix>` beside it. A name

@@ -52,6 +52,11 @@ int tier_sync_data(int fd);
 int tier_sync_file_system(int fd);
 // Asks the kernel to forget the clean cached pages, so that the next read comes from the disk.
 int tier_drop_cache(int fd);
+// Lets the range's dirty pages go to the disk, without waiting.
+int tier_start_writing(int fd, int64_t offset, int64_t count);
+// Waits until the range is on its way to the disk (no flush, no metadata: that is tier_sync's), then forgets
+// its pages.
+int tier_write_and_forget(int fd, int64_t offset, int64_t count);
 int tier_advise_sequential(int fd);
 
 int tier_rename(int from, const char *from_name, int to, const char *to_name, unsigned flags);
