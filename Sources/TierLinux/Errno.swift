@@ -14,7 +14,9 @@ extension TierError {
   /// What a failed call on a volume (or on the machine tierd runs on) means, and the way out. `code` and
   /// `disposition` follow from the errno; a target's adapter gives its own code instead.
   package init(_ error: SyscallError, code: Code? = nil) {
-    let meaning = Meaning(error.errno)
+    let isAttribute = error.call.hasSuffix("setxattr")
+    let meaning =
+      isAttribute && [ENOSPC, E2BIG, ERANGE].contains(error.errno) ? .noRoom : Meaning(error.errno)
     self.init(
       code ?? meaning.code, meaning.message, path: error.path,
       cause: "\(error.call): \(errnoText(error.errno))", disposition: meaning.disposition)
@@ -25,6 +27,16 @@ private struct Meaning {
   var code: TierError.Code
   var disposition: Disposition
   var message: String
+
+  /// ext4 says ENOSPC for this on an empty disk too; on a full one it is the truth.
+  static let noRoom = Meaning(
+    .fileSystem, .retry,
+    "no room for the attribute: the disk is full, or the file has more attributes than its file system keeps "
+      + "(ext4: 4 KiB a file)")
+
+  init(_ code: TierError.Code, _ disposition: Disposition, _ message: String) {
+    (self.code, self.disposition, self.message) = (code, disposition, message)
+  }
 
   init(_ number: Int32) {
     (code, disposition, message) =

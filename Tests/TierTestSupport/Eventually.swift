@@ -4,6 +4,7 @@ import TierLinux
 
 package struct NeverHappened: Error, CustomStringConvertible {
   package let description: String
+  package init(description: String) { self.description = description }
 }
 
 /// Waits until `condition` holds, looking every few milliseconds; throws when it doesn't within `limit`. The

@@ -16,6 +16,11 @@ package final class LoopFileSystem {
       }
     }
 
+    fileprivate var makeOptions: [String] {
+      // Small ones get 1 KiB blocks by default, which no production volume has: attributes must fit in one.
+      self == .ext4 ? ["-q", "-b", "4096"] : ["-q"]
+    }
+
     /// Below these, mkfs refuses.
     fileprivate var leastMebibytes: Int {
       switch self {
@@ -42,7 +47,7 @@ package final class LoopFileSystem {
     }
     let image = directory.path("image")
     try Self.run("truncate", ["-s", "\(size)M", image])
-    try Self.run("mkfs.\(kind.rawValue)", ["-q", image])
+    try Self.run("mkfs.\(kind.rawValue)", kind.makeOptions + [image])
     try Self.run("mount", ["-t", kind.rawValue, "-o", "loop,\(options)", image, path])
     // The loop device keeps the image: should this process die, no file is left behind.
     Glibc.unlink(image)
