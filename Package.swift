@@ -19,8 +19,10 @@ let package = Package(
     .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(
       name: "TierLinux", dependencies: ["TierCore", "CTierLinux", "CLibCrypto"], swiftSettings: strict),
+    .systemLibrary(name: "CLibNFS", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
     .target(
-      name: "TierTargets", dependencies: ["TierCore", "TierLinux", "CTierLinux"], swiftSettings: strict),
+      name: "TierTargets", dependencies: ["TierCore", "TierLinux", "CTierLinux", "CLibNFS"],
+      swiftSettings: strict),
     .target(
       name: "TierTestSupport", dependencies: ["TierCore", "TierLinux"], path: "Tests/TierTestSupport",
       swiftSettings: strict),
