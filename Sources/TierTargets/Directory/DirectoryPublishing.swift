@@ -60,7 +60,9 @@ extension DirectorySession {
       }
       var mode = RenameMode.keepExisting
       if let standing {
-        if let replaces = publication.replaces, TargetStatus(standing).matches(replaces) {
+        if try holds(final, standing, publication.hash, wanted) {
+          mode = .replace
+        } else if let replaces = publication.replaces, TargetStatus(standing).matches(replaces) {
           if let trash = publication.trash {
             try makeDirectory(trash.parent, touching: &touched)
             touched.insert(trash.parent)
@@ -68,8 +70,6 @@ extension DirectorySession {
           } else {
             mode = .replace
           }
-        } else if try holds(final, standing, publication.hash, wanted) {
-          mode = .replace
         } else {
           conflict = try setAside(final, suffix: publication.conflictSuffix)
         }
