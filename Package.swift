@@ -13,6 +13,11 @@ let package = Package(
   ],
   targets: [
     .target(name: "TierCore", swiftSettings: strict),
+    .systemLibrary(name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+    .target(name: "TierPolicyFile", dependencies: ["TierCore", "CLibYAML"], swiftSettings: strict),
+    .testTarget(
+      name: "TierPolicyFileTests", dependencies: ["TierPolicyFile", "TierTestSupport"], exclude: ["Bad"],
+      swiftSettings: strict),
     .target(name: "TierAPI", dependencies: ["TierCore"], swiftSettings: strict),
     .target(name: "TierServer", dependencies: ["TierAPI", "TierCore"], swiftSettings: strict),
     .target(name: "CTierLinux"),
