@@ -9,7 +9,8 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "tierd",
   dependencies: [
-    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0")
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
   ],
   targets: [
     .target(name: "TierCore", swiftSettings: strict),
@@ -40,6 +41,13 @@ let package = Package(
       ], swiftSettings: strict),
     .testTarget(
       name: "TierCatalogTests", dependencies: ["TierCatalog", "TierTestSupport"], swiftSettings: strict),
+    .target(
+      name: "TierEngine",
+      dependencies: ["TierCore", "TierLinux", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TierEngineTests",
+      dependencies: ["TierEngine", "TierCatalog", "TierTargets", "TierTestSupport"], swiftSettings: strict),
     .testTarget(
       name: "TierCoreTests", dependencies: ["TierCore", "TierTestSupport"], exclude: ["Fixtures"],
       swiftSettings: strict),

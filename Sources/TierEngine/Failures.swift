@@ -1,0 +1,35 @@
+import Glibc
+import TierCore
+import TierLinux
+
+extension TierError {
+  /// `while`: what tierd was doing, for the message: "while making its stub".
+  init(_ error: SyscallError, while purpose: String) {
+    self.init(error)
+    message += ", " + purpose
+  }
+}
+
+extension SyscallError {
+  /// The name, or a directory on the way to it, isn't there.
+  var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }
+  /// The new name exists already.
+  var isTaken: Bool { errno == EEXIST }
+  /// A lease isn't granted: somebody has the file open.
+  var isBusy: Bool { errno == EAGAIN }
+  /// A symbolic link stands where a file was expected.
+  var isLink: Bool { errno == ELOOP }
+  /// Nothing that another attempt or another moment could mend: the directory stays unreadable.
+  var isDenied: Bool { errno == EACCES || errno == EPERM }
+
+  static func vanished(_ path: RelativePath) -> SyscallError {
+    SyscallError(call: "statx", path: path.escaped, errno: ENOENT)
+  }
+}
+
+/// Runs calls on a volume; what fails is told with its purpose.
+func wrapping<Result>(_ purpose: String, _ body: () throws(SyscallError) -> Result) throws(TierError)
+  -> Result
+{
+  do throws(SyscallError) { return try body() } catch { throw TierError(error, while: purpose) }
+}

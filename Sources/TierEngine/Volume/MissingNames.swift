@@ -1,0 +1,74 @@
+import TierCore
+
+/// Names that the catalog knows and the volume no longer shows. A rename shows itself as a missing name first
+/// and a new one later, or the other way round, so nothing is concluded until some time has passed.
+final class MissingNames {
+  private var since: [RelativePath: Duration] = [:]
+  private let limit: Int
+  /// True once names were not taken for lack of room: the volume must be scanned again.
+  private(set) var overflowed = false
+
+  init(limit: Int = 10_000) { self.limit = limit }
+
+  func add(_ path: RelativePath, now: Duration) {
+    if since[path] != nil { return }
+    if since.count < limit { since[path] = now } else { overflowed = true }
+  }
+
+  func takeDue(grace: Duration, now: Duration) -> [RelativePath] {
+    let due = since.filter { now - $0.value >= grace }.map(\.key)
+    for path in due { since[path] = nil }
+    return due.sorted()
+  }
+
+  func takeOverflow() -> Bool {
+    defer { overflowed = false }
+    return overflowed
+  }
+
+  func nextDue(grace: Duration) -> Duration? { since.values.min().map { $0 + grace } }
+}
+
+/// Decides that names are gone, and what follows.
+struct MissingJudge {
+  let volume: Volume
+  let reconciler: Reconciler
+
+  func judge(_ path: RelativePath) throws(TierError) {
+    guard volume.isStillThere() else {
+      throw TierError(.volumeUnavailable, "volume \(volume.name) is gone", disposition: .retry)
+    }
+    let status = try wrapping("while making sure that it was deleted") { () throws(SyscallError) in
+      try volume.files.status(of: path, at: "missing.status")
+    }
+    if status != nil, try !reconciler.name(path) { try forgetDirectory(at: path) }
+    guard status == nil, let name = path.name else { return }
+    try volume.committing { () throws(TierError) in
+      guard let parent = try volume.catalog.directory(at: path.parent, in: volume.id) else { return }
+      guard let row = try volume.catalog.file(named: name, in: parent), let id = row.id else { return }
+      try volume.catalog.apply(try volume.removalChanges(for: row) + [.forget(id)])
+    }
+    try forgetDirectory(at: path)
+  }
+
+  /// Files first, page by page, so that each copy is taken account of; then the rows of the directories.
+  private func forgetDirectory(at path: RelativePath) throws(TierError) {
+    guard let id = try volume.catalog.directory(at: path, in: volume.id), id != volume.rootDirectory else {
+      return
+    }
+    while true {
+      let done = try volume.committing { () throws(TierError) in
+        let page = try volume.catalog.files(below: id, after: nil, limit: 512)
+        var changes: [CatalogChange] = []
+        for row in page {
+          changes += try volume.removalChanges(for: row)
+          if let file = row.id { changes.append(.forget(file)) }
+        }
+        if page.isEmpty { changes.append(.forgetDirectory(id)) }
+        try volume.catalog.apply(changes)
+        return page.isEmpty
+      }
+      if done { return }
+    }
+  }
+}

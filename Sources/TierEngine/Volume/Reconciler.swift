@@ -1,0 +1,243 @@
+import TierCore
+
+/// Compares one directory with the catalog and writes down the difference. The only way by which what apps did
+/// enters the catalog, whatever made us look: an event, a scan, a doubt.
+struct Reconciler {
+  let volume: Volume
+  let adopter: Adopter
+  /// Called with what the catalog knows and the directory no longer shows; judged later (`MissingNames`).
+  let missing: (RelativePath) -> Void
+
+  init(volume: Volume, missing: @escaping (RelativePath) -> Void) {
+    self.volume = volume
+    adopter = Adopter(volume: volume)
+    self.missing = missing
+  }
+
+  struct Outcome {
+    /// Sorted.
+    var subdirectories: [FileName] = []
+    var files = 0
+  }
+
+  /// Compares all names of a directory, not below it. Nil where there is no such directory any more.
+  func directory(_ path: RelativePath) throws(TierError) -> Outcome? {
+    try volume.committing { () throws(TierError) in
+      guard let entries = try list(path) else {
+        missing(path)
+        return nil
+      }
+      let id = try directoryID(path)
+      let rows = try volume.catalog.children(of: id)
+      var files = Dictionary(uniqueKeysWithValues: rows.files.map { ($0.name, $0) })
+      var directories = Dictionary(uniqueKeysWithValues: rows.directories.map { ($0.name, $0) })
+      var changes: [CatalogChange] = []
+      var subdirectories: [FileName] = []
+      for entry in entries where path != .root || entry.name != Volume.ownFolder.name {
+        if entry.status.kind == .directory {
+          guard entry.status.device == volume.device else { continue }
+          subdirectories.append(entry.name)
+          try settle(
+            directory: entry, at: path.appending(entry.name), row: directories.removeValue(forKey: entry.name)
+          )
+        } else {
+          let row = files.removeValue(forKey: entry.name)
+          changes += try examine(entry, at: path.appending(entry.name), in: id, row: row)
+        }
+      }
+      try volume.catalog.apply(changes)
+      for name in files.keys { missing(path.appending(name)) }
+      for name in directories.keys { missing(path.appending(name)) }
+      return Outcome(
+        subdirectories: subdirectories.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) },
+        files: entries.count - subdirectories.count)
+    }
+  }
+
+  /// Compares one name. True where it is a directory, whose inside the caller may want to see too.
+  func name(_ path: RelativePath) throws(TierError) -> Bool {
+    guard let name = path.name, !path.isWithin(Volume.ownFolder) else { return false }
+    return try volume.committing { () throws(TierError) in
+      guard let status = try status(path) else {
+        missing(path)
+        return false
+      }
+      let entry = DirectoryEntry(name: name, status: status)
+      if status.kind == .directory {
+        guard status.device == volume.device else { return false }
+        let parent = try volume.catalog.directory(at: path.parent, in: volume.id)
+        let siblings = try parent.map { (id) throws(TierError) in try volume.catalog.children(of: id) }
+        try settle(directory: entry, at: path, row: siblings?.directories.first { $0.name == name })
+        return true
+      }
+      let parent = try directoryID(path.parent)
+      let row = try volume.catalog.file(named: name, in: parent)
+      try volume.catalog.apply(try examine(entry, at: path, in: parent, row: row))
+      return false
+    }
+  }
+
+  /// An app opened or closed the file without writing.
+  func used(_ path: RelativePath) throws(TierError) {
+    guard let name = path.name, !volume.isOwnUse(of: path) else { return }
+    try volume.committing { () throws(TierError) in
+      guard let parent = try volume.catalog.directory(at: path.parent, in: volume.id),
+        var row = try volume.catalog.file(named: name, in: parent)
+      else { return }
+      row.lastUsed = max(row.lastUsed, volume.clock.now)
+      volume.judge(&row, at: path)
+      try volume.catalog.apply([.put(row)])
+    }
+  }
+
+  // MARK: One entry
+
+  private func examine(
+    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, row: CatalogFile?
+  ) throws(TierError) -> [CatalogChange] {
+    switch entry.status.kind {
+    case .regular:
+      return try regular(entry, at: path, in: directory, row: row)
+    case .symlink:
+      return try symlink(entry, at: path, in: directory, row: row)
+    case .directory, .fifo, .socket, .device:
+      if row != nil { missing(path) }
+      return []
+    }
+  }
+
+  private func regular(
+    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, row: CatalogFile?
+  ) throws(TierError) -> [CatalogChange] {
+    guard var known = row, known.version.inode == entry.status.inode, known.state != .released else {
+      return try adopter.newRegular(entry, at: path, in: directory, replacing: row)
+    }
+    let before = known
+    if known.version != entry.status.version || known.links != entry.status.links {
+      known.state = .resident
+      known.heldReason = nil
+      known.retryAt = nil
+    }
+    known.observe(entry.status)
+    volume.judge(&known, at: path)
+    return known == before ? [] : [.put(known)]
+  }
+
+  private func symlink(
+    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, row: CatalogFile?
+  ) throws(TierError) -> [CatalogChange] {
+    if var known = row, known.state == .released, known.version.inode == entry.status.inode {
+      let before = known
+      volume.judge(&known, at: path)
+      return known == before ? [] : [.put(known)]
+    }
+    return try adopter.newSymlink(entry, at: path, in: directory, replacing: row)
+  }
+
+  // MARK: Directories
+
+  /// Finds or makes the directory's row; one that was renamed keeps its row and all below it.
+  private func settle(
+    directory entry: DirectoryEntry, at path: RelativePath, row: CatalogDirectory?
+  ) throws(TierError) {
+    if let row, row.inode == entry.status.inode || row.inode == 0 { return }
+    for candidate in try volume.catalog.directories(withInode: entry.status.inode, in: volume.id) {
+      guard let old = try volume.catalog.path(of: candidate.id), old != path, !path.isWithin(old) else {
+        continue
+      }
+      if let there = try status(old), there.inode == entry.status.inode { continue }
+      if row != nil { break }
+      let parent = try directoryID(path.parent)
+      try volume.catalog.apply([.moveDirectory(candidate.id, to: parent, name: entry.name)])
+      try queueMoves(below: candidate.id)
+      return
+    }
+    _ = try volume.catalog.makeDirectory(at: path, inode: entry.status.inode, in: volume.id)
+  }
+
+  /// The copies of all files below a renamed directory are to follow it; policies may differ at the new place,
+  /// which the scan of the subtree (the caller's next step) finds.
+  private func queueMoves(below directory: DirectoryID) throws(TierError) {
+    var after: FileID?
+    while true {
+      let page = try volume.catalog.files(below: directory, after: after, limit: 512)
+      let moves = page.compactMap { volume.move(for: $0) }
+      if !moves.isEmpty { try volume.catalog.apply(moves) }
+      guard let last = page.last?.id else { return }
+      after = last
+    }
+  }
+
+  private func directoryID(_ path: RelativePath) throws(TierError) -> DirectoryID {
+    if path.isRoot { return volume.rootDirectory }
+    if let id = try volume.catalog.directory(at: path, in: volume.id) { return id }
+    let inode = try status(path)?.inode ?? 0
+    return try volume.catalog.makeDirectory(at: path, inode: inode, in: volume.id)
+  }
+
+  // MARK: Looking
+
+  private func status(_ path: RelativePath) throws(TierError) -> FileStatus? {
+    try wrapping("while comparing it with the catalog") { () throws(SyscallError) in
+      try volume.files.status(of: path, at: "reconcile.status")
+    }
+  }
+
+  /// Nil where there is no such directory (any more).
+  private func list(_ path: RelativePath) throws(TierError) -> [DirectoryEntry]? {
+    do {
+      return try volume.files.list(path, at: "reconcile.list")
+    } catch {
+      if error.isMissing && !path.isRoot { return nil }
+      throw TierError(error, while: "listing it")
+    }
+  }
+}
+
+extension CatalogFile {
+  /// Takes over what was seen.
+  mutating func observe(_ status: FileStatus) {
+    version = status.version
+    links = status.links
+    owner = status.owner
+    mode = status.mode
+    allocated = status.allocated
+  }
+}
+
+extension Volume {
+  /// Lets the policies in force decide on a file: fills in policy, target and the three dates.
+  func judge(_ file: inout CatalogFile, at path: RelativePath) {
+    file.policy = nil
+    file.target = nil
+    file.archiveDue = nil
+    file.archiveBy = nil
+    file.releaseDue = nil
+    let size = file.state == .released ? file.copy?.size ?? 0 : file.version.size
+    guard case .governed(let policy) = policies.current.decide(volume: name, path: path, size: size) else {
+      return
+    }
+    file.policy = policy.name
+    file.target = policy.target
+    guard file.links == 1 else { return }
+    let changed = max(
+      file.version.modified.timestamp, file.version.changed.timestamp, file.firstSeen)
+    let dates = policy.dates(lastChange: changed, lastUse: file.lastUsed, size: size)
+    if file.state == .resident {
+      file.archiveDue = dates.archiveDue
+      file.archiveBy = dates.archiveBy
+    }
+    if file.state == .archived {
+      // Our own attribute moved ctime when the file was archived: its age counts from its content and use.
+      let quiet = max(file.version.modified.timestamp, file.firstSeen)
+      file.releaseDue = policy.dates(lastChange: quiet, lastUse: file.lastUsed, size: size).releaseDue
+    }
+  }
+
+  /// The rename that a file's copy has to follow; nil where it has none.
+  func move(for file: CatalogFile) -> CatalogChange? {
+    guard let copy = file.copy, let id = file.id else { return nil }
+    return .putMove(
+      TargetMove(archiveID: copy.archiveID, target: copy.target, file: id, queued: clock.now))
+  }
+}

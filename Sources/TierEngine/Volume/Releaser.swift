@@ -1,0 +1,203 @@
+import Logging
+import TierCore
+import TierLinux
+
+package enum ReleaseOutcome: Hashable, Sendable {
+  case released(FileID, bytes: Int64)
+  /// Stays in the cache, and why.
+  case held(FileID, reason: String)
+}
+
+/// Frees files in the cache. A file leaves only when its copy is proven, nobody has it open, and it is to the
+/// nanosecond the one that was copied.
+///
+/// The stub and the file swap names atomically; then the old inode lingers under its hidden name, so that a
+/// writer who had looked the name up just before loses nothing: freeing comes last.
+final class Releaser {
+  private struct Lingering {
+    var intent: Intent
+    var stubInode: UInt64
+    /// The old inode right after the swap.
+    var old: FileVersion
+    var until: Duration
+  }
+
+  private let volume: Volume
+  private let stubs: any StubKind
+  private let log: Logger
+  private var lingering: [Lingering] = []
+  private var isAboveHigh = false
+
+  init(volume: Volume, stubs: any StubKind, log: Logger) {
+    self.volume = volume
+    self.stubs = stubs
+    self.log = log
+  }
+
+  /// When the next lingering file may go, on the monotonic clock.
+  var nextLinger: Duration? { lingering.map(\.until).min() }
+
+  /// Releases what policies let go, and while the volume is too full, the coldest. True where it stays too full
+  /// and only a window can help.
+  func releaseDue(space: FileSystemSpace) throws(TierError) -> Bool {
+    let now = volume.clock.now
+    _ = release(try volume.catalog.releaseCandidates(in: volume.id, now: now, limit: 256))
+    guard space.total > 0 else { return false }
+    let goingBytes = lingering.reduce(Int64(0)) { $0 + ($1.intent.version?.size ?? 0) }
+    let used = 1 - Double(space.available + goingBytes) / Double(space.total)
+    if used >= volume.configuration.highWatermark { isAboveHigh = true }
+    if used <= volume.configuration.lowWatermark { isAboveHigh = false }
+    guard isAboveHigh else { return false }
+    var excess = Int64((used - volume.configuration.lowWatermark) * Double(space.total))
+    while excess > 0 {
+      let coldest = try volume.catalog.coldestFiles(in: volume.id, now: now, limit: 64)
+      let freed = release(coldest).reduce(Int64(0)) { sum, outcome in
+        if case .released(_, let bytes) = outcome { sum + bytes } else { sum }
+      }
+      if freed == 0 { return true }
+      excess -= freed
+    }
+    return false
+  }
+
+  func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] {
+    rows.compactMap { row in
+      guard let id = row.id else { return nil }
+      do throws(TierError) {
+        return try volume.committing { () throws(TierError) in try swap(id) }
+      } catch {
+        log.warning("release failed", metadata: ["volume": "\(volume.name)", "error": "\(error)"])
+        volume.note(id, reason: "\(error)", retryAfter: volume.tuning.busyRetry)
+        return .held(id, reason: "\(error)")
+      }
+    }
+  }
+
+  // MARK: Swap
+
+  private func swap(_ id: FileID) throws(TierError) -> ReleaseOutcome {
+    guard var row = try volume.catalog.file(id), let path = try volume.path(of: row) else {
+      return .held(id, reason: "it is gone")
+    }
+    if let reason = refusal(row) { return .held(id, reason: reason) }
+    guard let copy = row.copy else { return .held(id, reason: "it has no copy") }
+    volume.noteOwnUse(of: path)
+    guard let file = try openQuietly(path) else { return hold(id, path, "it changed") }
+    defer { file.close() }
+    guard try lease(file, .againstAll, "release.lease") else {
+      return hold(id, path, "a process has it open")
+    }
+    let status = try wrapping("before its release") { () throws(SyscallError) in
+      try file.status(at: "release.status")
+    }
+    guard status.version == row.version, status.links == 1 else {
+      return hold(id, path, "it changed since it was archived")
+    }
+    var intent = Intent(
+      kind: .release, epoch: volume.epoch, volume: volume.id, file: id, path: path, target: copy.target,
+      targetPath: copy.path, archiveID: copy.archiveID, version: status.version, begun: volume.clock.now)
+    intent.id = try volume.catalog.begin([intent]).first
+
+    let hidden = volume.hiddenPath(copy.archiveID)
+    let stub = try stubs.make(copy, of: row, at: hidden, in: volume)
+    let old = try exchange(path, hidden)
+    let undisturbed = try wrapping("during its release") { () throws(SyscallError) in
+      try file.leaseIsUndisturbed(at: "release.undisturbed")
+    }
+    guard let old, old.inode == status.inode, undisturbed else {
+      try PutBack(volume: volume, log: log).run(intent, stubInode: stub.inode)
+      return hold(id, path, "it was opened or replaced at the last moment")
+    }
+    row.state = .released
+    row.observeStub(stub)
+    row.heldReason = nil
+    row.retryAt = nil
+    volume.judge(&row, at: path)
+    try volume.catalog.apply([.put(row)])
+    lingering.append(
+      Lingering(
+        intent: intent, stubInode: stub.inode, old: old.version,
+        until: volume.clock.monotonic + volume.tuning.linger))
+    return .released(id, bytes: status.allocated)
+  }
+
+  /// Swaps the names, durably. Gives what stands at the hidden one now.
+  private func exchange(_ path: RelativePath, _ hidden: RelativePath) throws(TierError) -> FileStatus? {
+    try wrapping("while putting its stub in place") { () throws(SyscallError) in
+      try volume.files.rename(hidden, to: path, .exchange, at: "release.exchange")
+      try volume.files.syncDirectory(path.parent, at: "release.syncParent")
+      return try volume.files.status(of: hidden, at: "release.statusOld")
+    }
+  }
+
+  private func refusal(_ row: CatalogFile) -> String? {
+    guard row.state == .archived, let copy = row.copy else { return "it isn't archived" }
+    guard copy.proof == .proven else { return "its copy waits for a later window's proof" }
+    if let until = row.pinnedUntil, until > volume.clock.now { return "it is pinned" }
+    if row.isLost { return "its copy on the target is missing or wrong" }
+    return nil
+  }
+
+  // MARK: Linger and free
+
+  /// Drops the old inodes whose time is over. `waiting`: all of them, now, as on shutdown; what can't go yet is
+  /// left to recovery.
+  func finishLingering(waiting: Bool) throws(TierError) {
+    let now = volume.clock.monotonic
+    let due = lingering.filter { waiting || $0.until <= now }
+    lingering.removeAll { waiting || $0.until <= now }
+    if waiting { return }
+    for item in due {
+      try volume.committing { () throws(TierError) in try drop(item) }
+    }
+  }
+
+  private func drop(_ item: Lingering) throws(TierError) {
+    let hidden = volume.hiddenPath(item.intent.archiveID)
+    guard try isUntouched(hidden, item.old) else {
+      try PutBack(volume: volume, log: log).run(item.intent, stubInode: item.stubInode)
+      return
+    }
+    try wrapping("while freeing it") { () throws(SyscallError) in
+      try volume.files.unlink(hidden, at: "release.free")
+    }
+    if let id = item.intent.id { try volume.catalog.finish([id], applying: []) }
+  }
+
+  /// Nobody wrote to the old inode, and nobody is about to.
+  private func isUntouched(_ hidden: RelativePath, _ version: FileVersion) throws(TierError) -> Bool {
+    guard let file = try openQuietly(hidden) else { return false }
+    defer { file.close() }
+    guard try lease(file, .againstWriters, "release.lingerLease") else { return false }
+    return try wrapping("before it is freed") { () throws(SyscallError) in
+      try file.status(at: "release.lingerStatus").version == version
+    }
+  }
+
+  // MARK: Small parts
+
+  private func openQuietly(_ path: RelativePath) throws(TierError) -> (any OpenFile)? {
+    do {
+      return try volume.files.open(path, .read, at: "release.open")
+    } catch {
+      if error.isMissing || error.isLink { return nil }
+      throw TierError(error, while: "opening it for release")
+    }
+  }
+
+  private func lease(_ file: any OpenFile, _ lease: Lease, _ site: CallSite) throws(TierError) -> Bool {
+    do {
+      try file.takeLease(lease, at: site)
+      return true
+    } catch {
+      if error.isBusy { return false }
+      throw TierError(error, while: "making sure that nobody has it open")
+    }
+  }
+
+  private func hold(_ id: FileID, _ path: RelativePath, _ reason: String) -> ReleaseOutcome {
+    volume.noteWhileCommitting(id, reason: reason, retryAfter: volume.tuning.busyRetry)
+    volume.requestExamination(of: path)
+    return .held(id, reason: reason)
+  }
+}

@@ -1,0 +1,46 @@
+import TierCore
+
+/// A walk over the whole volume, one directory a step, depth first in byte order, so that one path says how far
+/// it got: a restart goes on from there.
+struct Scan {
+  /// Why it runs; empty for the routine one.
+  let reason: String
+  let startedAt: Timestamp
+  private(set) var directories = 0
+  private(set) var files = 0
+  private(set) var position: RelativePath?
+  private var waiting: [RelativePath]
+  private let resumeAfter: RelativePath?
+
+  init(
+    reason: String, startedAt: Timestamp, from root: RelativePath = .root, resumeAfter: RelativePath? = nil
+  ) {
+    self.reason = reason
+    self.startedAt = startedAt
+    self.resumeAfter = resumeAfter
+    waiting = [root]
+  }
+
+  var isFinished: Bool { waiting.isEmpty }
+
+  mutating func step(_ reconciler: Reconciler) throws(TierError) {
+    guard let path = waiting.popLast() else { return }
+    var outcome: Reconciler.Outcome?
+    do throws(TierError) {
+      outcome = try reconciler.directory(path)
+    } catch {
+      // Unreadable: reported by the watch as a gap; the rest of the volume must not wait for it.
+      guard error.code == .fileSystem, error.disposition == .permanent, !path.isRoot else { throw error }
+    }
+    directories += 1
+    files += outcome?.files ?? 0
+    position = path
+    var next = outcome?.subdirectories ?? []
+    if let resumeAfter, resumeAfter != path, let rest = resumeAfter.relative(to: path),
+      let component = rest.components.first
+    {
+      next.removeAll { $0.bytes.lexicographicallyPrecedes(component.bytes) }
+    }
+    waiting += next.reversed().map { path.appending($0) }
+  }
+}

@@ -1,0 +1,131 @@
+import Synchronization
+import TierCore
+import TierLinux
+
+/// A volume while it is there: its file system, its rows, its rules. Shared by the volume's own thread and by
+/// the windows of its targets.
+package final class Volume: Sendable {
+  package let name: String
+  package let configuration: Configuration.Volume
+  package let id: VolumeID
+  package let rootDirectory: DirectoryID
+  package let epoch: Epoch
+  package let files: any FileSystem
+  /// `trusted.tierd`, which no app can forge, or `user.tierd` where tierd isn't privileged.
+  package let identityAttribute: String
+  package let catalog: any Catalog
+  package let clock: any TierClock
+  package let policies: PolicyBook
+  package let tuning: EngineTuning
+  /// The volume root's device: what lies on another one is not the volume's.
+  package let device: UInt64
+
+  private let commit = Mutex(())
+  private let openedByUs = Mutex<[RelativePath: Timestamp]>([:])
+  private let examinations = Mutex<Set<RelativePath>>([])
+
+  /// tierd's own folder at the volume's root; apps never see their files move through theirs.
+  package static let ownFolder = RelativePath(".tierd")!
+  package static let hiddenFolder = RelativePath(".tierd/tmp")!
+  static let marker = RelativePath(".tierd/volume")!
+
+  init(
+    configuration: Configuration.Volume, row: CatalogVolume, epoch: Epoch, files: any FileSystem,
+    identityAttribute: String, device: UInt64, catalog: any Catalog, clock: any TierClock,
+    policies: PolicyBook, tuning: EngineTuning
+  ) {
+    name = configuration.name
+    self.configuration = configuration
+    id = row.id
+    rootDirectory = row.root
+    self.epoch = epoch
+    self.files = files
+    self.identityAttribute = identityAttribute
+    self.device = device
+    self.catalog = catalog
+    self.clock = clock
+    self.policies = policies
+    self.tuning = tuning
+  }
+
+  /// What must not interleave: looking at files and writing what was seen into the catalog. Held for one
+  /// directory or one batch; never while a target is waited for.
+  func committing<Result>(_ body: () throws(TierError) -> Result) throws(TierError) -> Result {
+    var result: Swift.Result<Result, TierError>?
+    commit.withLock { _ in
+      do throws(TierError) { result = .success(try body()) } catch { result = .failure(error) }
+    }
+    return try result!.get()
+  }
+
+  /// Where an intent's hidden file stands: a new copy on its way in, or an old inode on its way out.
+  func hiddenPath(_ id: ArchiveID) -> RelativePath { Self.hiddenFolder.appending(id.fileName) }
+
+  /// Where a file's copy belongs, below the target's root.
+  package func targetPath(of path: RelativePath) -> RelativePath {
+    RelativePath(FileName(name)!).appending(path)
+  }
+
+  func path(of file: CatalogFile) throws(TierError) -> RelativePath? {
+    try catalog.path(of: file.directory)?.appending(file.name)
+  }
+
+  /// The absolute name, for messages.
+  package func absolute(_ path: RelativePath) -> String {
+    let root = EscapedText.encode(files.rootPath)
+    return path.isRoot ? root : root + "/" + path.escaped
+  }
+
+  /// Writes down why a file could not be archived, released or restored; for `why`. Without `retryAfter`
+  /// something else decides when it is tried again. A file that is gone by now needs no reason.
+  func note(_ id: FileID?, reason: String, retryAfter: Duration? = nil) {
+    try? committing { () throws(TierError) in noteWhileCommitting(id, reason: reason, retryAfter: retryAfter)
+    }
+  }
+
+  func noteWhileCommitting(_ id: FileID?, reason: String, retryAfter: Duration? = nil) {
+    guard let id, var row = try? catalog.file(id) else { return }
+    row.heldReason = reason
+    if let retryAfter { row.retryAt = clock.now + retryAfter }
+    try? catalog.apply([.put(row)])
+  }
+
+  // MARK: Our own footprints
+
+  /// Our own opens come back as events; they must not count as an app's use.
+  func noteOwnUse(of path: RelativePath) {
+    let now = clock.now
+    openedByUs.withLock { opened in
+      if opened.count > 4096 { opened = opened.filter { $0.value > now } }
+      opened[path] = now + configuration.settle + .seconds(30)
+    }
+  }
+
+  func isOwnUse(of path: RelativePath) -> Bool {
+    let now = clock.now
+    return openedByUs.withLock { $0[path].map { $0 > now } ?? false }
+  }
+
+  // MARK: Names that another thread wants looked at
+
+  func requestExamination(of path: RelativePath) { examinations.withLock { _ = $0.insert(path) } }
+
+  func takeExaminations() -> Set<RelativePath> {
+    examinations.withLock { waiting in
+      let taken = waiting
+      waiting = []
+      return taken
+    }
+  }
+}
+
+/// The policies in force, replaced as a whole by a reload.
+package final class PolicyBook: Sendable {
+  private let policies: Mutex<PolicySet>
+
+  package init(_ policies: PolicySet) { self.policies = Mutex(policies) }
+
+  package var current: PolicySet { policies.withLock { $0 } }
+
+  package func replace(with policies: PolicySet) { self.policies.withLock { $0 = policies } }
+}

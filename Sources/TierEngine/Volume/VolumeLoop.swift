@@ -1,0 +1,235 @@
+import Logging
+import TierCore
+import TierLinux
+
+/// One life of a volume on its thread: waits for events, looks where they point, scans, releases.
+final class VolumeLoop {
+  let service: VolumeService
+  let volume: Volume
+  let reconciler: Reconciler
+  private let watcher: any Watcher
+  private let log: Logger
+  private var hints: HintTable
+  private let missing: MissingNames
+  private var scan: Scan?
+  private var scanDebt = Duration.zero
+  private var needsScan: String?
+  private var lastScan: Timestamp?
+  private var nextHousekeeping = Duration.zero
+  private let releaser: Releaser
+
+  init(service: VolumeService, volume: Volume, watcher: any Watcher) throws(TierError) {
+    self.service = service
+    self.volume = volume
+    self.watcher = watcher
+    log = service.engine.log
+    let clock = volume.clock
+    let missing = MissingNames()
+    self.missing = missing
+    reconciler = Reconciler(volume: volume) { missing.add($0, now: clock.monotonic) }
+    hints = HintTable(quiet: volume.configuration.settle, maximumWait: volume.configuration.settle * 12)
+    releaser = Releaser(volume: volume, stubs: service.engine.stubs(for: volume), log: service.engine.log)
+    let known = try volume.catalog.openVolume(named: volume.name).scan
+    lastScan = known.lastCompleted
+    // Whatever happened while nobody watched, only a scan can tell.
+    needsScan = known.isNeeded && !known.reason.isEmpty ? known.reason : "start"
+    if let resume = known.resumeAfter, known.isNeeded {
+      scan = Scan(reason: known.reason, startedAt: clock.now, resumeAfter: resume)
+      needsScan = "start"
+    }
+  }
+
+  func run() throws(TierError) {
+    try watcher.start { count in
+      service.update { $0.coverage.watchedDirectories = count }
+    }
+    service.update {
+      $0.problem = nil
+      $0.coverage = watcher.coverage
+      $0.watchingSince = volume.clock.now
+    }
+    while !service.isStopping {
+      try take(try watcher.wait(atMost: timeout()))
+      let commands = service.takeCommands()
+      for command in commands { command(.success(self)) }
+      try work()
+    }
+    try saveScan()
+    try releaser.finishLingering(waiting: true)
+  }
+
+  /// Looks at once at all that events told. For `flush`, which must not miss what was written just before.
+  func settleNow() -> TierError? {
+    do throws(TierError) {
+      try take(try watcher.wait(atMost: .zero))
+      try look(hints.takeDue(now: volume.clock.monotonic + .seconds(1_000_000)))
+      try look(volume.takeExaminations().map { .changed($0) })
+      while scan != nil || needsScan != nil { try scanStep() }
+      try judgeMissing(grace: .zero)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  func scanNeeded(_ reason: String) { needsScan = needsScan ?? reason }
+
+  func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] { releaser.release(rows) }
+
+  /// Frees released files whose time to linger is over.
+  func finishLingering() throws(TierError) { try releaser.finishLingering(waiting: false) }
+
+  // MARK: One turn
+
+  private func work() throws(TierError) {
+    let now = volume.clock.monotonic
+    let due = hints.takeDue(now: now) + volume.takeExaminations().map { .changed($0) }
+    try look(due)
+    if !due.isEmpty { service.engine.wakeWindows() }
+    if scan != nil || needsScan != nil || isRescanDue { try scanSlice() }
+    if scan == nil { try judgeMissing(grace: volume.tuning.missingGrace) }
+    try releaser.finishLingering(waiting: false)
+    if now >= nextHousekeeping {
+      nextHousekeeping = now + min(.seconds(10), volume.configuration.settle)
+      try housekeeping()
+    }
+  }
+
+  private func timeout() -> Duration {
+    let now = volume.clock.monotonic
+    if needsScan != nil || (scan != nil && scan?.reason.isEmpty == false) { return .zero }
+    var wait = nextHousekeeping - now
+    if scan != nil { wait = min(wait, scanDebt) }
+    if let due = hints.nextDue { wait = min(wait, due - now) }
+    if scan == nil, let due = missing.nextDue(grace: volume.tuning.missingGrace) {
+      wait = min(wait, due - now)
+    }
+    if let due = releaser.nextLinger { wait = min(wait, due - now) }
+    return max(wait, .zero)
+  }
+
+  private func take(_ news: [Hint]) throws(TierError) {
+    if news.contains(.volumeGone) {
+      throw TierError(
+        .volumeUnavailable, "volume \(volume.name) was unmounted", path: volume.configuration.path,
+        disposition: .retry)
+    }
+    hints.add(news, now: volume.clock.monotonic)
+  }
+
+  private func look(_ due: [Hint]) throws(TierError) {
+    for hint in due {
+      switch hint {
+      case .changed(let path), .written(let path):
+        if try reconciler.name(path) { try subtree(path) }
+      case .used(let path):
+        try reconciler.used(path)
+      case .subtree(let path):
+        if path.isRoot {
+          scanNeeded("the root changed")
+        } else if try reconciler.name(path) {
+          try subtree(path)
+        }
+      case .everything(let reason):
+        log.warning("scan needed", metadata: ["volume": "\(volume.name)", "reason": "\(reason)"])
+        scanNeeded(reason)
+        try saveScan()
+      case .volumeGone:
+        break
+      }
+    }
+  }
+
+  /// A directory that appeared or moved, whole. Large ones are left to the scan, which can be resumed.
+  private func subtree(_ path: RelativePath) throws(TierError) {
+    var walk = Scan(reason: "new directory", startedAt: volume.clock.now, from: path)
+    while !walk.isFinished {
+      try walk.step(reconciler)
+      if walk.directories > 1000 { return scanNeeded("\(path) appeared with over 1000 directories") }
+    }
+  }
+
+  // MARK: Scanning
+
+  private var isRescanDue: Bool {
+    guard let lastScan else { return true }
+    return volume.clock.now - lastScan >= volume.configuration.rescan
+  }
+
+  /// At full speed after a doubt, but never deaf to events for longer than a slice; at a low rate otherwise.
+  private func scanSlice() throws(TierError) {
+    let begun = volume.clock.monotonic
+    if scan?.reason.isEmpty == true, needsScan == nil, scanDebt > .zero {
+      scanDebt -= min(scanDebt, .milliseconds(100))
+      return
+    }
+    repeat { try scanStep() } while scan != nil && volume.clock.monotonic - begun < .milliseconds(50)
+    if scan?.reason.isEmpty == true {
+      scanDebt = (volume.clock.monotonic - begun) * (1 / volume.tuning.backgroundScanShare)
+    }
+    service.update {
+      $0.scanReason = scan?.reason
+      $0.scannedFiles = scan?.files ?? $0.scannedFiles
+      $0.coverage = watcher.coverage
+    }
+  }
+
+  private func scanStep() throws(TierError) {
+    if scan == nil || (needsScan != nil && scan?.reason.isEmpty == true) {
+      scan = Scan(reason: needsScan ?? "", startedAt: volume.clock.now)
+      needsScan = nil
+      try saveScan()
+    }
+    try scan?.step(reconciler)
+    guard let current = scan else { return }
+    if current.isFinished {
+      scan = nil
+      lastScan = current.startedAt
+      log.debug(
+        "scan complete",
+        metadata: [
+          "volume": "\(volume.name)", "directories": "\(current.directories)", "reason": "\(current.reason)",
+        ])
+      service.update {
+        $0.lastScan = current.startedAt
+        $0.filesInLastScan = current.files
+        $0.scanReason = nil
+      }
+      try saveScan()
+      service.engine.wakeWindows()
+    } else if current.directories.isMultiple(of: 1000) {
+      try saveScan()
+    }
+  }
+
+  private func saveScan() throws(TierError) {
+    try volume.catalog.setScanState(
+      ScanState(
+        isNeeded: scan != nil || needsScan != nil, resumeAfter: needsScan == nil ? scan?.position : nil,
+        lastCompleted: lastScan, reason: needsScan ?? scan?.reason ?? ""), of: volume.id)
+  }
+
+  // MARK: The rest
+
+  private func judgeMissing(grace: Duration) throws(TierError) {
+    if missing.takeOverflow() {
+      scanNeeded("more names vanished at once than are kept in memory")
+    }
+    let judge = MissingJudge(volume: volume, reconciler: reconciler)
+    for path in missing.takeDue(grace: grace, now: volume.clock.monotonic) { try judge.judge(path) }
+  }
+
+  private func housekeeping() throws(TierError) {
+    guard volume.isStillThere() else { return try take([.volumeGone]) }
+    let space = try wrapping("while asking for free space") { () throws(SyscallError) in
+      try volume.files.space(at: "volume.space")
+    }
+    let needs = volume.configuration.releases == .automatic ? try releaser.releaseDue(space: space) : false
+    service.update {
+      $0.space = space
+      $0.isFull = needs
+      $0.coverage = watcher.coverage
+    }
+    if needs { service.engine.volumeIsFull(volume) }
+  }
+}

@@ -1,0 +1,105 @@
+import TierCore
+import TierLinux
+
+extension Volume {
+  /// Makes a configured folder a volume, or finds it again. An empty mount point under a file system that isn't
+  /// mounted is told from the volume by the marker `.tierd/volume`: without it nothing may be concluded, or a
+  /// missing mount would look like a user who deleted everything.
+  package static func open(
+    _ configuration: Configuration.Volume, files: any FileSystem, catalog: any Catalog, clock: any TierClock,
+    policies: PolicyBook, tuning: EngineTuning
+  ) throws(TierError) -> Volume {
+    let row = try catalog.openVolume(named: configuration.name)
+    let root = try wrapping("is the volume mounted?") { () throws(SyscallError) in
+      try files.status(of: .root, at: "volume.root")
+    }
+    guard let root, root.kind == .directory else {
+      throw unavailable(configuration, "is not a folder: mount the volume or correct volumes.path")
+    }
+    try checkMarker(configuration, row: row, files: files, catalog: catalog)
+    let attribute = try identityAttribute(files)
+    let epoch = Epoch(row.epoch.value + 1)
+    try catalog.setEpoch(epoch, of: row.id)
+    return Volume(
+      configuration: configuration, row: row, epoch: epoch, files: files, identityAttribute: attribute,
+      device: root.device, catalog: catalog, clock: clock, policies: policies, tuning: tuning)
+  }
+
+  /// False once the volume was unmounted, or something was mounted over it.
+  func isStillThere() -> Bool {
+    guard let root = try? files.status(of: .root, at: "volume.recheck"), root.device == device else {
+      return false
+    }
+    return (try? files.status(of: Self.marker, at: "volume.recheck.marker")) != nil
+  }
+
+  private static func checkMarker(
+    _ configuration: Configuration.Volume, row: CatalogVolume, files: any FileSystem, catalog: any Catalog
+  ) throws(TierError) {
+    let key = "volume/\(configuration.name)/marker"
+    let known = try catalog.setting(key)
+    let found = try readMarker(files)
+    switch (known, found) {
+    case (let known?, let found?) where known == found:
+      break
+    case (nil, let found?):
+      try catalog.setSetting(key, to: found)
+    case (nil, nil):
+      let marker = Array("tierd volume 1 \(ArchiveID.random())\n".utf8)
+      try writeMarker(marker, files)
+      try catalog.setSetting(key, to: marker)
+    case (_?, nil):
+      throw unavailable(
+        configuration,
+        "lacks its marker \(marker): is the file system mounted? Nothing is touched until it is back. If the "
+          + "volume was emptied on purpose, run: tierctl fsck --rebuild")
+    case (_?, _?):
+      throw unavailable(
+        configuration,
+        "is another volume than before (\(marker) differs): correct volumes.path, or give it a new name")
+    }
+    try wrapping("tierd needs to write to the volume's root") { () throws(SyscallError) in
+      try files.makeDirectoryIfMissing(hiddenFolder, mode: 0o700, at: "volume.hidden")
+    }
+  }
+
+  private static func readMarker(_ files: any FileSystem) throws(TierError) -> [UInt8]? {
+    try wrapping("tierd needs to read its marker") { () throws(SyscallError) in
+      guard try files.status(of: marker, at: "volume.marker.stat") != nil else { return nil }
+      let file = try files.open(marker, .read, at: "volume.marker.open")
+      defer { file.close() }
+      return try file.readAll(limit: 256, at: "volume.marker.read")
+    }
+  }
+
+  private static func writeMarker(_ bytes: [UInt8], _ files: any FileSystem) throws(TierError) {
+    try wrapping("tierd needs to write to the volume's root") { () throws(SyscallError) in
+      try files.makeDirectoryIfMissing(ownFolder, mode: 0o700, at: "volume.folder")
+      let file = try files.open(marker, .create(mode: 0o600), at: "volume.marker.create")
+      defer { file.close() }
+      try file.writeAll(bytes, at: "volume.marker.write")
+      try file.sync(at: "volume.marker.sync")
+      try files.syncDirectory(ownFolder, at: "volume.marker.syncFolder")
+    }
+  }
+
+  /// Tries on the marker which attribute the file system and our rights allow.
+  private static func identityAttribute(_ files: any FileSystem) throws(TierError) -> String {
+    for name in ["trusted.tierd", "user.tierd"] {
+      do {
+        try files.setAttribute(name, to: [0x31], of: marker, at: "volume.attribute.probe")
+        return name
+      } catch { continue }
+    }
+    throw TierError(
+      .volumeUnavailable,
+      "the file system keeps no extended attributes, which tierd needs to recognise files: use ext4, xfs, "
+        + "btrfs or GlusterFS, or mount with user_xattr", path: EscapedText.encode(files.rootPath))
+  }
+
+  private static func unavailable(_ configuration: Configuration.Volume, _ message: String) -> TierError {
+    TierError(
+      .volumeUnavailable, "volume \(configuration.name) \(message)", path: configuration.path,
+      disposition: .retry)
+  }
+}

@@ -1,0 +1,173 @@
+import Logging
+import Synchronization
+import TierCore
+import TierLinux
+
+/// Keeps one volume and the catalog in step, and releases what may go. One thread: events, scans and releases
+/// never race each other.
+package final class VolumeService: Sendable {
+  package struct Ports: Sendable {
+    /// Opens the folder anew, after a start and after an unmount.
+    package var openFiles: @Sendable () throws(TierError) -> any FileSystem
+    package var makeWatcher: @Sendable (any FileSystem) throws(TierError) -> any Watcher
+
+    package init(
+      openFiles: @escaping @Sendable () throws(TierError) -> any FileSystem,
+      makeWatcher: @escaping @Sendable (any FileSystem) throws(TierError) -> any Watcher
+    ) {
+      self.openFiles = openFiles
+      self.makeWatcher = makeWatcher
+    }
+  }
+
+  package let configuration: Configuration.Volume
+  let engine: EngineContext
+  let ports: Ports
+  private let state = Mutex(State())
+  private let idle: Wakeup
+
+  struct State {
+    var isStopping = false
+    var volume: Volume?
+    var watcher: WatcherHandle?
+    var commands: [Command] = []
+    var condition = VolumeCondition()
+  }
+
+  /// Run on the volume's thread, in order, while the volume is there; else told that it isn't.
+  typealias Command = @Sendable (borrowing Result<VolumeLoop, TierError>) -> Void
+
+  package init(configuration: Configuration.Volume, engine: EngineContext, ports: Ports) throws(TierError) {
+    idle = try wrapping("while preparing a thread") { () throws(SyscallError) in try Wakeup() }
+    self.configuration = configuration
+    self.engine = engine
+    self.ports = ports
+  }
+
+  /// The volume, while it is there.
+  package var volume: Volume? { state.withLock { $0.volume } }
+  package var condition: VolumeCondition { state.withLock { $0.condition } }
+
+  /// Blocks until `stop`. Fails only when the daemon can't go on (the catalog).
+  package func run() throws(TierError) {
+    while !isStopping {
+      do {
+        try serve()
+      } catch {
+        if error.disposition == .fatal || error.code == .catalogTooNew { throw error }
+        engine.log.warning(
+          "volume is not available", metadata: ["volume": "\(configuration.name)", "error": "\(error)"])
+        state.withLock {
+          $0.condition = VolumeCondition()
+          $0.condition.problem = "\(error)"
+        }
+        refuseCommands(error)
+        _ = idle.wait(atMost: .seconds(10))
+      }
+    }
+  }
+
+  package func stop() {
+    state.withLock { $0.isStopping = true }
+    wake()
+  }
+
+  /// Makes the thread look again: a command came, a policy changed.
+  package func wake() {
+    state.withLock { $0.watcher?.wake() }
+    idle.signal()
+  }
+
+  /// Compares what recent events told at once, without waiting for quiet, then calls back on the thread.
+  package func settleNow(_ done: @escaping @Sendable (TierError?) -> Void) {
+    enqueue { loop in
+      switch loop {
+      case .success(let loop): done(loop.settleNow())
+      case .failure(let error): done(error)
+      }
+    }
+  }
+
+  package func requestScan(reason: String) {
+    enqueue { loop in if case .success(let loop) = loop { loop.scanNeeded(reason) } }
+  }
+
+  func enqueue(_ command: @escaping Command) {
+    state.withLock { $0.commands.append(command) }
+    wake()
+  }
+
+  var isStopping: Bool { state.withLock { $0.isStopping } }
+
+  func takeCommands() -> [Command] {
+    state.withLock { state in
+      defer { state.commands = [] }
+      return state.commands
+    }
+  }
+
+  func update(_ change: (inout VolumeCondition) -> Void) { state.withLock { change(&$0.condition) } }
+
+  private func refuseCommands(_ error: TierError) {
+    for command in takeCommands() { command(.failure(error)) }
+  }
+
+  /// One life of the volume: from finding it to losing it.
+  private func serve() throws(TierError) {
+    let files = try ports.openFiles()
+    let volume = try Volume.open(
+      configuration, files: files, catalog: engine.catalog, clock: engine.clock, policies: engine.policies,
+      tuning: engine.tuning)
+    try LocalRecovery(volume: volume, log: engine.log).run()
+    let watcher = try ports.makeWatcher(files)
+    defer {
+      detach()
+      watcher.stop()
+    }
+    let loop = try attach(volume, watcher)
+    try loop.run()
+  }
+
+  /// From here on windows see the volume.
+  func attach(_ volume: Volume, _ watcher: any Watcher) throws(TierError) -> VolumeLoop {
+    let handle = WatcherHandle(watcher)
+    let loop = try VolumeLoop(service: self, volume: volume, watcher: watcher)
+    state.withLock {
+      $0.watcher = handle
+      $0.condition = VolumeCondition()
+      $0.volume = volume
+    }
+    engine.wakeWindows()
+    return loop
+  }
+
+  private func detach() {
+    state.withLock {
+      $0.watcher = nil
+      $0.volume = nil
+    }
+  }
+}
+
+/// Lets other threads call the one method of a watcher that they may.
+struct WatcherHandle: @unchecked Sendable {
+  private let watcher: any Watcher
+  init(_ watcher: any Watcher) { self.watcher = watcher }
+  func wake() { watcher.wake() }
+}
+
+/// What `status` shows of a volume.
+package struct VolumeCondition: Sendable, Hashable {
+  /// Why the volume isn't served; nil while it is.
+  package var problem: String? = "starting"
+  package var coverage = WatchCoverage()
+  package var scanReason: String?
+  package var scannedFiles = 0
+  package var filesInLastScan: Int?
+  package var lastScan: Timestamp?
+  package var space: FileSystemSpace?
+  package var isFull = false
+  package var watchingSince: Timestamp?
+
+  package init() {}
+}

@@ -1,0 +1,340 @@
+import Logging
+import TierCore
+import TierLinux
+
+/// Copies batches of files to the target, in the order that loses nothing: journal the intent, stage, check
+/// that the source didn't change, publish, manifest, then mark the file and end the journal entry.
+final class Archiver {
+  /// A file that could not go, for those who wait for it.
+  struct Held {
+    var file: CatalogFile
+    var volume: String
+    var path: RelativePath
+    var shown: String
+    var text: String
+  }
+
+  private struct Prepared {
+    var row: CatalogFile
+    var volume: Volume
+    var path: RelativePath
+    var file: any OpenFile
+    var status: FileStatus
+    var intent: Intent
+    var upload: Upload
+    var hash: ContentHash?
+    /// Set where the target's copy is already the file's content: only the file's metadata changed.
+    var unchangedCopy: ArchivedCopy?
+  }
+
+  private let run: WindowRun
+  private let session: any TargetSession
+  private let busy: Duration
+  private(set) var attempted: Set<FileID> = []
+  private(set) var held: [Held] = []
+
+  init(run: WindowRun, session: any TargetSession) {
+    self.run = run
+    self.session = session
+    busy = run.engine.tuning.busyRetry
+  }
+
+  /// Throws only when the session or the catalog is over; what was begun stays in the journal then.
+  func archive(_ rows: [CatalogFile]) throws(TierError) {
+    var batch: [Prepared] = []
+    defer { for item in batch { item.file.close() } }
+    for row in rows {
+      if let id = row.id { attempted.insert(id) }
+      if let item = try prepare(row) { batch.append(item) }
+    }
+    try findUnchanged(&batch)
+    let changed = batch.indices.filter { batch[$0].unchangedCopy == nil }
+    let ids = try run.engine.catalog.begin(changed.map { batch[$0].intent })
+    for (index, id) in zip(changed, ids) { batch[index].intent.id = id }
+
+    let staged = try stage(batch.filter { $0.unchangedCopy == nil })
+    let published = try publish(staged)
+    try conclude(published + batch.filter { $0.unchangedCopy != nil })
+  }
+
+  // MARK: Prepare
+
+  private func prepare(_ row: CatalogFile) throws(TierError) -> Prepared? {
+    guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else { return nil }
+    do throws(SyscallError) {
+      volume.noteOwnUse(of: path)
+      let file = try volume.files.open(path, .read, at: "archive.open")
+      let status = try file.status(at: "archive.status")
+      guard status.kind == .regular, status.links == 1, status.version == row.version else {
+        file.close()
+        volume.requestExamination(of: path)
+        hold(row, volume, path, "it changed just now")
+        return nil
+      }
+      guard try !isOpenForWriting(file, "archive.probe") else {
+        file.close()
+        hold(row, volume, path, "a process has it open for writing", retryAfter: busy)
+        return nil
+      }
+      let metadata = FileMetadata(
+        mode: status.mode, owner: status.owner, group: status.group, modified: status.modified,
+        accessed: status.accessed, attributes: try file.attributes(at: "archive.attributes"))
+      return prepared(row, volume, path, file, status, metadata)
+    } catch {
+      if error.isMissing || error.isLink {
+        volume.requestExamination(of: path)
+        hold(row, volume, path, "it is gone")
+      } else {
+        hold(row, volume, path, "\(TierError(error, while: "reading it"))", retryAfter: busy)
+      }
+      return nil
+    }
+  }
+
+  private func prepared(
+    _ row: CatalogFile, _ volume: Volume, _ path: RelativePath, _ file: any OpenFile, _ status: FileStatus,
+    _ metadata: FileMetadata
+  ) -> Prepared {
+    let id = ArchiveID.random()
+    let targetPath = volume.targetPath(of: path)
+    let intent = Intent(
+      kind: .archive, epoch: volume.epoch, volume: volume.id, file: row.id, path: path,
+      target: run.service.target.name, targetPath: targetPath, archiveID: id, version: status.version,
+      begun: volume.clock.now)
+    let upload = Upload(
+      archiveID: id, source: file, sourceRoot: volume.files.rootPath, sourcePath: path, path: targetPath,
+      size: status.size, metadata: metadata)
+    return Prepared(
+      row: row, volume: volume, path: path, file: file, status: status, intent: intent, upload: upload)
+  }
+
+  /// Files of which only the metadata changed (a chmod, a rename, our own mark after a lost catalog): the
+  /// content is hashed here, the target only asked whether its copy still stands.
+  private func findUnchanged(_ batch: inout [Prepared]) throws(TierError) {
+    let target = run.service.target.name
+    let candidates = batch.indices.filter { index in
+      guard let copy = batch[index].row.copy, !batch[index].row.isLost else { return false }
+      let status = batch[index].status
+      return copy.target == target && copy.size == status.size && copy.modified == status.modified
+    }
+    if candidates.isEmpty { return }
+    let found = try session.status(of: candidates.map { batch[$0].row.copy!.path })
+    for (index, status) in zip(candidates, found) {
+      guard var copy = batch[index].row.copy, let status else { continue }
+      guard status.matches(TargetStatus(size: copy.size, modified: copy.modified)) else { continue }
+      guard try hash(batch[index]) == copy.hash else { continue }
+      copy.metadata = batch[index].upload.metadata
+      batch[index].unchangedCopy = copy
+    }
+  }
+
+  private func hash(_ item: Prepared) throws(TierError) -> ContentHash? {
+    do throws(SyscallError) {
+      return try item.file.contentHash(at: "archive.rehash")
+    } catch {
+      return nil
+    }
+  }
+
+  // MARK: Stage and publish
+
+  private func stage(_ batch: [Prepared]) throws(TierError) -> [Prepared] {
+    if batch.isEmpty { return [] }
+    let byID = Dictionary(uniqueKeysWithValues: batch.map { ($0.upload.archiveID, $0) })
+    var staged: [Prepared] = []
+    var dropped: [Prepared] = []
+    try session.stage(batch.map(\.upload)) { upload, outcome in
+      guard var item = byID[upload.archiveID] else { return }
+      switch outcome {
+      case .staged(let hash):
+        item.hash = hash
+        item.intent.hash = hash
+        item.intent.step = 1
+        staged.append(item)
+      case .failed(let error):
+        hold(item, "\(error)", after: error)
+        dropped.append(item)
+      }
+    }
+    // A copy is only worth publishing if nobody wrote while it was made.
+    for item in staged where !isUnchanged(item) {
+      hold(item, "it was written while it was copied", after: nil)
+      dropped.append(item)
+    }
+    let droppedIDs = Set(dropped.map(\.upload.archiveID))
+    for id in droppedIDs { try session.remove(TargetLayout.temporary.appending(id.fileName)) }
+    try run.engine.catalog.finish(dropped.compactMap(\.intent.id), applying: [])
+    staged.removeAll { droppedIDs.contains($0.upload.archiveID) }
+    try run.engine.catalog.advance(staged.map(\.intent))
+    return staged
+  }
+
+  private func publish(_ staged: [Prepared]) throws(TierError) -> [Prepared] {
+    if staged.isEmpty { return [] }
+    let trash = run.newTrashFolder()
+    let byID = Dictionary(uniqueKeysWithValues: staged.map { ($0.upload.archiveID, $0) })
+    let publications = staged.map { item -> Publication in
+      let older = item.row.copy.flatMap { $0.path == item.upload.path ? $0 : nil }
+      let keep = item.volume.policies.current.keepDeleted(
+        volume: item.volume.name, path: item.path, size: item.status.size)
+      return Publication(
+        upload: item.upload, hash: item.hash!,
+        replaces: older.map { TargetStatus(size: $0.size, modified: $0.modified) },
+        trash: keep == nil ? nil : trash.appending(item.upload.path), conflictSuffix: run.stamp)
+    }
+    var published: [Prepared] = []
+    var dropped: [Prepared] = []
+    try session.publish(publications) { publication, outcome in
+      guard let item = byID[publication.upload.archiveID] else { return }
+      switch outcome {
+      case .published(let conflict):
+        if let conflict { report(conflict, of: item) }
+        published.append(item)
+      case .sourceChanged:
+        hold(item, "it was written while it was copied", after: nil)
+        dropped.append(item)
+      case .failed(let error):
+        hold(item, "\(error)", after: error)
+        dropped.append(item)
+      }
+    }
+    for item in dropped {
+      try session.remove(TargetLayout.temporary.appending(item.upload.archiveID.fileName))
+    }
+    // A failed publication may have come half way; the next window's recovery looks, the journal entry stays.
+    return published
+  }
+
+  private func report(_ conflict: RelativePath, of item: Prepared) {
+    run.log.warning(
+      "somebody else's file stood in the way on the target; it was kept under another name",
+      metadata: [
+        "target": "\(run.service.target.name)", "path": "\(item.upload.path)", "kept_as": "\(conflict)",
+      ])
+  }
+
+  // MARK: Conclude
+
+  private func conclude(_ items: [Prepared]) throws(TierError) {
+    let volumes = Dictionary(grouping: items) { $0.volume.id }
+    for group in volumes.values {
+      guard let volume = group.first?.volume else { continue }
+      let copies = group.map { copy(of: $0) }
+      let records = zip(group, copies).map { item, copy in
+        ManifestRecord(
+          operation: .archive, path: item.path, copy: copy, epoch: volume.epoch, at: volume.clock.now)
+      }
+      try run.writeManifest(records, of: volume, to: session)
+      try volume.committing { () throws(TierError) in
+        var changes: [CatalogChange] = []
+        for (item, copy) in zip(group, copies) { changes += try settle(item, copy) }
+        try volume.catalog.finish(group.compactMap(\.intent.id), applying: changes)
+      }
+      run.touched(volume)
+      let uploaded = group.filter { $0.unchangedCopy == nil }
+      run.count { record in
+        record.archivedFiles += uploaded.count
+        record.archivedBytes += uploaded.reduce(0) { $0 + $1.status.size }
+      }
+    }
+  }
+
+  private func copy(of item: Prepared) -> ArchivedCopy {
+    if let copy = item.unchangedCopy { return copy }
+    let isDurable = run.service.target.properties.publishesDurably
+    return ArchivedCopy(
+      archiveID: item.upload.archiveID, target: run.service.target.name, path: item.upload.path,
+      size: item.status.size, modified: item.status.modified, hash: item.hash!,
+      archivedAt: item.volume.clock.now, proof: isDurable ? .proven : .awaiting(instance: session.instance),
+      metadata: item.upload.metadata)
+  }
+
+  /// Marks the file as archived if it still is what was copied, and says what that means for the catalog. Under
+  /// a lease against writers, so that our own mark's new ctime can't hide somebody's change.
+  private func settle(_ item: Prepared, _ copy: ArchivedCopy) throws(TierError) -> [CatalogChange] {
+    let volume = item.volume
+    guard let id = item.row.id, var row = try volume.catalog.file(id), let path = try volume.path(of: row)
+    else {
+      // Deleted meanwhile: its copy goes the way of all deleted files' copies.
+      var gone = item.row
+      gone.copy = copy
+      return try volume.removalChanges(for: gone, lastPath: item.path)
+    }
+    var changes: [CatalogChange] = []
+    if let older = row.copy, older.archiveID != copy.archiveID, older.path != copy.path {
+      // Only where the target can't rename: the copy under the former name is no longer needed.
+      changes += try volume.removalChanges(for: row)
+    }
+    row.copy = copy
+    row.isLost = false
+    row.heldReason = nil
+    row.retryAt = nil
+    if let marked = mark(item, copy) {
+      row.state = .archived
+      row.observe(marked)
+    } else {
+      row.state = .resident
+      volume.requestExamination(of: path)
+    }
+    volume.judge(&row, at: path)
+    changes.append(.put(row))
+    if path != item.path, let move = volume.move(for: row) { changes.append(move) }
+    return changes
+  }
+
+  /// The status after the mark; nil where the file is no longer what was copied, or can't be marked now.
+  private func mark(_ item: Prepared, _ copy: ArchivedCopy) -> FileStatus? {
+    do throws(SyscallError) {
+      try item.file.takeLease(.againstWriters, at: "archive.markLease")
+      defer { try? item.file.dropLease(at: "archive.markLeaseDrop") }
+      guard try item.file.status(at: "archive.markStatus").version == item.status.version else { return nil }
+      let record = IdentityRecord(state: .archived, epoch: item.volume.epoch, copy: copy)
+      try item.file.setAttribute(item.volume.identityAttribute, to: record.encoded, at: "archive.mark")
+      let status = try item.file.status(at: "archive.marked")
+      return status.version.hasSameContent(as: item.status.version) && status.links == 1 ? status : nil
+    } catch {
+      return nil
+    }
+  }
+
+  // MARK: Small parts
+
+  private func isUnchanged(_ item: Prepared) -> Bool {
+    do throws(SyscallError) {
+      let isSame = try item.file.status(at: "archive.recheck").version == item.status.version
+      let isBusy = try isOpenForWriting(item.file, "archive.recheckProbe")
+      return isSame && !isBusy
+    } catch {
+      return false
+    }
+  }
+
+  private func isOpenForWriting(_ file: any OpenFile, _ site: CallSite) throws(SyscallError) -> Bool {
+    do throws(SyscallError) {
+      try file.takeLease(.againstWriters, at: site)
+      try file.dropLease(at: site)
+      return false
+    } catch {
+      if error.isBusy { return true }
+      throw error
+    }
+  }
+
+  private func hold(_ item: Prepared, _ reason: String, after error: TierError?) {
+    let patience: Duration = error?.disposition == .permanent ? .seconds(3600) : busy
+    if error == nil { item.volume.requestExamination(of: item.path) }
+    hold(item.row, item.volume, item.path, reason, retryAfter: patience)
+  }
+
+  /// Without `retryAfter` the examination, already asked for, decides what happens next.
+  private func hold(
+    _ row: CatalogFile, _ volume: Volume, _ path: RelativePath, _ reason: String, retryAfter: Duration? = nil
+  ) {
+    run.count { $0.failures += 1 }
+    held.append(
+      Held(file: row, volume: volume.name, path: path, shown: volume.absolute(path), text: reason))
+    run.log.debug(
+      "not archived", metadata: ["path": "\(volume.absolute(path))", "reason": "\(reason)"])
+    volume.note(row.id, reason: reason, retryAfter: retryAfter)
+  }
+}

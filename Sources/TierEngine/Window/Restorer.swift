@@ -1,0 +1,242 @@
+import Logging
+import TierCore
+import TierLinux
+
+/// Brings released files back. A complete, verified, durable file takes the stub's place by one rename: no
+/// reader ever sees a part.
+struct Restorer {
+  let run: WindowRun
+  let session: any TargetSession
+
+  private struct Prepared {
+    var order: RestoreOrder
+    var row: CatalogFile
+    var volume: Volume
+    var path: RelativePath
+    var copy: ArchivedCopy
+    var intent: Intent
+    var hidden: RelativePath
+    var file: any OpenFile
+  }
+
+  /// Everything that people and apps wait for, until nobody waits.
+  func serveWaiting() throws(TierError) {
+    while true {
+      let orders = run.service.takeRestores(limit: 32)
+      if orders.isEmpty { return }
+      do throws(TierError) {
+        try serve(orders)
+      } catch {
+        for order in orders { order.done(.failure(error)) }
+        throw error
+      }
+    }
+  }
+
+  /// Each order is answered exactly once; `done` ignores a second answer.
+  private func serve(_ orders: [RestoreOrder]) throws(TierError) {
+    var batch: [ArchiveID: Prepared] = [:]
+    defer { for item in batch.values { item.file.close() } }
+    for order in orders {
+      do throws(TierError) {
+        guard let item = try prepare(order) else { continue }
+        if let twin = batch[item.copy.archiveID] {
+          item.file.close()
+          order.done(.success(twin.copy.size))
+        } else {
+          batch[item.copy.archiveID] = item
+        }
+      } catch {
+        order.done(.failure(error))
+        if error.code == .catalog { throw error }
+      }
+    }
+    let byPath = Dictionary(batch.values.map { ($0.copy.path, $0) }) { first, _ in first }
+    let downloads = batch.values.map { item in
+      Download(
+        path: item.copy.path, destination: item.file,
+        destinationPath: item.volume.files.rootPath + [.slash] + item.hidden.bytes, size: item.copy.size)
+    }
+    var fetched: [(Prepared, FetchOutcome)] = []
+    try session.fetch(downloads.sorted { $0.path < $1.path }) { download, outcome in
+      if let item = byPath[download.path] { fetched.append((item, outcome)) }
+    }
+    for (item, outcome) in fetched {
+      do throws(TierError) {
+        try conclude(item, outcome)
+        item.order.done(.success(item.copy.size))
+      } catch {
+        try abandon(item, error)
+      }
+    }
+  }
+
+  // MARK: Prepare
+
+  /// Nil where nothing is left to do.
+  private func prepare(_ order: RestoreOrder) throws(TierError) -> Prepared? {
+    guard let row = try run.engine.catalog.file(order.file), let copy = row.copy else {
+      throw TierError(.notFound, "the file is gone")
+    }
+    guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else {
+      throw TierError(.volumeUnavailable, "its volume isn't there", disposition: .retry)
+    }
+    guard row.state == .released else {
+      order.done(.success(0))
+      return nil
+    }
+    try reserve(copy.size, on: volume, path)
+    var intent = Intent(
+      kind: .restore, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: copy.target,
+      targetPath: copy.path, archiveID: copy.archiveID, version: row.version, hash: copy.hash,
+      begun: volume.clock.now)
+    if let id = row.id, try volume.catalog.openIntents(for: id).contains(where: { $0.kind != .rename }) {
+      throw TierError(
+        .fileBusy, "it is being released just now: try again in a few seconds", path: volume.absolute(path),
+        disposition: .retry)
+    }
+    intent.id = try volume.catalog.begin([intent]).first
+    let hidden = volume.hiddenPath(copy.archiveID)
+    do throws(SyscallError) {
+      if try volume.files.status(of: hidden, at: "restore.leftover") != nil {
+        try volume.files.unlink(hidden, at: "restore.unlinkLeftover")
+      }
+      let file = try volume.files.open(hidden, .create(mode: 0o600), at: "restore.create")
+      return Prepared(
+        order: order, row: row, volume: volume, path: path, copy: copy, intent: intent, hidden: hidden,
+        file: file)
+    } catch {
+      if let id = intent.id { try volume.catalog.finish([id], applying: []) }
+      throw TierError(error, while: "making room for its content")
+    }
+  }
+
+  private func reserve(_ bytes: Int64, on volume: Volume, _ path: RelativePath) throws(TierError) {
+    let space = try wrapping("while asking for free space") { () throws(SyscallError) in
+      try volume.files.space(at: "restore.space")
+    }
+    guard space.available - bytes >= volume.tuning.reserve else {
+      throw TierError(
+        .volumeFull,
+        "the volume has \(space.available >> 20) MiB free, too little for \(bytes >> 20) MiB: release other "
+          + "files first (tierctl release PATH) or lower highWatermark", path: volume.absolute(path),
+        disposition: .retry)
+    }
+  }
+
+  // MARK: Conclude
+
+  private func conclude(_ item: Prepared, _ outcome: FetchOutcome) throws(TierError) {
+    let shown = item.volume.absolute(item.path)
+    switch outcome {
+    case .fetched(let hash, let size):
+      guard hash == item.copy.hash, size == item.copy.size else {
+        try markLost(item)
+        throw TierError(
+          .targetCopyDiffers,
+          "the copy on \(item.copy.target) at \(item.copy.path) differs from what was archived: the stub stays. "
+            + "Look for a good version in the NAS's snapshots or in .tierd/trash", path: shown)
+      }
+    case .missing:
+      try markLost(item)
+      throw TierError(
+        .targetCopyMissing,
+        "the copy on \(item.copy.target) at \(item.copy.path) is missing: the stub stays. Bring the file back on "
+          + "the NAS (snapshot, recycle bin), then restore again", path: shown)
+    case .failed(let error):
+      throw error
+    }
+    try dress(item)
+    try install(item)
+  }
+
+  /// Gives the new file all that the old one had, and makes it durable.
+  private func dress(_ item: Prepared) throws(TierError) {
+    let metadata = item.copy.metadata
+    let identity = IdentityRecord(state: .archived, epoch: item.volume.epoch, copy: item.copy)
+    try wrapping("while restoring its attributes") { () throws(SyscallError) in
+      if item.volume.isPrivileged {
+        try item.file.setOwner(metadata.owner, group: metadata.group, at: "restore.owner")
+      }
+      try item.file.setMode(metadata.mode, at: "restore.mode")
+      for attribute in metadata.attributes {
+        try item.file.setAttribute(attribute.name, to: attribute.value, at: "restore.attribute")
+      }
+      try item.file.setAttribute(
+        item.volume.identityAttribute, to: identity.encoded, at: "restore.identity")
+      try item.file.setTimes(
+        modified: metadata.modified, accessed: metadata.accessed, at: "restore.times")
+      try item.file.sync(at: "restore.sync")
+    }
+  }
+
+  /// Swaps the file and its stub, wherever the stub is by now.
+  private func install(_ item: Prepared) throws(TierError) {
+    let volume = item.volume
+    try volume.committing { () throws(TierError) in
+      guard let id = item.row.id, var row = try volume.catalog.file(id), let path = try volume.path(of: row)
+      else {
+        throw TierError(.notFound, "it was deleted while it was restored", path: volume.absolute(item.path))
+      }
+      guard try volume.isStub(path, of: item.copy.archiveID, at: "restore.isStub") else {
+        volume.requestExamination(of: path)
+        throw TierError(
+          .fileChanged, "it was moved or replaced while it was restored: try again",
+          path: volume.absolute(path), disposition: .retry)
+      }
+      let status = try swap(item, path)
+      row.state = .archived
+      row.observe(status)
+      row.lastUsed = volume.clock.now
+      row.isLost = false
+      row.heldReason = nil
+      if let pin = item.order.pinUntil { row.pinnedUntil = pin }
+      volume.judge(&row, at: path)
+      volume.noteOwnUse(of: path)
+      let finished = item.intent.id.map { [$0] } ?? []
+      try volume.catalog.finish(finished, applying: [.put(row)])
+    }
+    run.touched(volume)
+    run.count {
+      $0.restoredFiles += 1
+      $0.restoredBytes += item.copy.size
+    }
+  }
+
+  private func swap(_ item: Prepared, _ path: RelativePath) throws(TierError) -> FileStatus {
+    let files = item.volume.files
+    return try wrapping("while putting it in its place") { () throws(SyscallError) in
+      try files.rename(item.hidden, to: path, .exchange, at: "restore.exchange")
+      let out = try files.status(of: item.hidden, at: "restore.statusStub")
+      guard out?.inode == item.row.version.inode else {
+        // An app was faster: its file gets its name back.
+        try files.rename(item.hidden, to: path, .exchange, at: "restore.exchangeBack")
+        throw .vanished(path)
+      }
+      try files.syncDirectory(path.parent, at: "restore.syncParent")
+      try files.unlink(item.hidden, at: "restore.unlinkStub")
+      return try item.file.status(at: "restore.status")
+    }
+  }
+
+  // MARK: Failure
+
+  /// The stub stays as it was; nothing partial is left.
+  private func abandon(_ item: Prepared, _ error: TierError) throws(TierError) {
+    run.count { $0.failures += 1 }
+    run.log.warning(
+      "restore failed", metadata: ["path": "\(item.volume.absolute(item.path))", "error": "\(error)"])
+    try? item.volume.files.unlink(item.hidden, at: "restore.abandon")
+    item.volume.note(item.row.id, reason: "\(error)")
+    if let id = item.intent.id { try run.engine.catalog.finish([id], applying: []) }
+    item.order.done(.failure(error))
+  }
+
+  private func markLost(_ item: Prepared) throws(TierError) {
+    try item.volume.committing { () throws(TierError) in
+      guard let id = item.row.id, var row = try run.engine.catalog.file(id) else { return }
+      row.isLost = true
+      try run.engine.catalog.apply([.put(row)])
+    }
+  }
+}

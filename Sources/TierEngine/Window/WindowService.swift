@@ -1,0 +1,276 @@
+import Logging
+import Synchronization
+import TierCore
+import TierLinux
+
+/// Opens windows to one target, when the planner says so, and closes them. The only place that ever makes
+/// contact with the target. One thread.
+package final class WindowService: Sendable {
+  package let target: any Target
+  package let configuration: Configuration.Target
+  let engine: EngineContext
+  private let state = Mutex(State())
+  private let idle: Wakeup
+
+  private struct State {
+    var isStopping = false
+    var flushes: [FlushOrder] = []
+    var restores: [RestoreOrder] = []
+    var errands: [Errand] = []
+    var fullVolumes: Set<String> = []
+    var failures = 0
+    var retryNotBefore: Timestamp?
+    var watermarkNotBefore: Timestamp?
+    var condition = TargetCondition()
+  }
+
+  package init(target: any Target, configuration: Configuration.Target, engine: EngineContext)
+    throws(TierError)
+  {
+    idle = try wrapping("while preparing a thread") { () throws(SyscallError) in try Wakeup() }
+    self.target = target
+    self.configuration = configuration
+    self.engine = engine
+  }
+
+  package var condition: TargetCondition { state.withLock { $0.condition } }
+
+  /// Blocks until `stop`; fails only when the daemon can't go on.
+  package func run() throws(TierError) {
+    while !state.withLock({ $0.isStopping }) {
+      let now = engine.clock.now
+      let situation = try situation(now: now)
+      switch WindowPlanner.decide(situation, now: now) {
+      case .open(let cause):
+        try window(cause: cause)
+      case .sleep(let until):
+        state.withLock { $0.condition.plan(situation, nextWindow: until) }
+        // Wall time may jump: never trust one long sleep.
+        let wait = until.map { min($0 - now, .seconds(30)) } ?? .seconds(30)
+        _ = idle.wait(atMost: max(wait, .milliseconds(10)))
+      }
+    }
+    refuseOrders()
+  }
+
+  package func stop() {
+    state.withLock { $0.isStopping = true }
+    idle.signal()
+  }
+
+  // MARK: Orders
+
+  func flush(_ order: FlushOrder) { change { $0.flushes.append(order) } }
+  func restore(_ orders: [RestoreOrder]) { change { $0.restores += orders } }
+  func run(_ errand: Errand) { change { $0.errands.append(errand) } }
+  func volumeIsFull(_ name: String) { change { $0.fullVolumes.insert(name) } }
+  /// The catalog changed: there may be an earlier deadline.
+  func wake() { idle.signal() }
+
+  func takeRestores(limit: Int) -> [RestoreOrder] {
+    state.withLock { state in
+      defer { state.restores.removeFirst(min(limit, state.restores.count)) }
+      return Array(state.restores.prefix(limit))
+    }
+  }
+
+  func takeFlushes() -> [FlushOrder] {
+    state.withLock { state in
+      defer { state.flushes = [] }
+      return state.flushes
+    }
+  }
+
+  func takeErrands() -> [Errand] {
+    state.withLock { state in
+      defer { state.errands = [] }
+      return state.errands
+    }
+  }
+
+  var isStopping: Bool { state.withLock { $0.isStopping } }
+
+  var hasWaitingOrders: Bool {
+    state.withLock { !$0.flushes.isEmpty || !$0.restores.isEmpty || !$0.errands.isEmpty }
+  }
+
+  func update(_ change: (inout TargetCondition) -> Void) { state.withLock { change(&$0.condition) } }
+
+  private func change(_ body: (inout State) -> Void) {
+    state.withLock { body(&$0) }
+    idle.signal()
+  }
+
+  // MARK: Windows
+
+  private func situation(now: Timestamp) throws(TierError) -> WindowPlanner.Situation {
+    let pending = try engine.catalog.pending(for: target.name, now: now)
+    return state.withLock { state in
+      let urgent =
+        state.restores.prefix(1).map { WindowPlanner.Urgency(cause: $0.cause) }
+        + state.flushes.map { WindowPlanner.Urgency(cause: $0.cause) }
+        + state.errands.map { WindowPlanner.Urgency(cause: $0.cause) }
+      return WindowPlanner.Situation(
+        pending: pending, urgent: urgent, fullVolumes: state.fullVolumes.sorted(),
+        retryNotBefore: state.retryNotBefore, watermarkNotBefore: state.watermarkNotBefore)
+    }
+  }
+
+  /// One window, recorded whatever becomes of it. Errors of the target end the window, not the daemon.
+  func window(cause: String) throws(TierError) {
+    var record = WindowRecord(target: target.name, opened: engine.clock.now, cause: cause)
+    record.id = try engine.catalog.record(record)
+    let wasFull = state.withLock { state in
+      defer { state.fullVolumes = [] }
+      state.condition.isWindowOpen = true
+      return !state.fullVolumes.isEmpty
+    }
+    engine.log.info("window opened", metadata: ["target": "\(target.name)", "cause": "\(cause)"])
+    let run = WindowRun(service: self, record: record)
+    let failure = run.run()
+    record = run.record
+    record.closed = engine.clock.now
+    record.error = failure.map { "\($0)" }
+    _ = try engine.catalog.record(record)
+    update { $0.counters.count(record) }
+    if let failure, failure.disposition == .fatal || failure.code == .catalog { throw failure }
+    conclude(failure, progress: record.archivedFiles > 0, wasFull: wasFull)
+    log(record)
+    for name in run.touchedVolumes { engine.volumeService(name)?.wake() }
+  }
+
+  private func conclude(_ failure: TierError?, progress: Bool, wasFull: Bool) {
+    let now = engine.clock.now
+    let orders = state.withLock { state -> ([RestoreOrder], [FlushOrder], [Errand]) in
+      state.condition.isWindowOpen = false
+      state.condition.lastError = failure.map { "\($0)" }
+      if wasFull, !progress { state.watermarkNotBefore = now + .seconds(3600) }
+      guard failure != nil else {
+        state.failures = 0
+        state.retryNotBefore = nil
+        return ([], [], [])
+      }
+      state.failures += 1
+      let doubled = configuration.retryAfter * (1 << min(state.failures - 1, 16))
+      state.retryNotBefore = now + min(doubled, max(engine.tuning.longestRetry, configuration.retryAfter))
+      // Who waits gets the error now; the work itself stays pending.
+      defer {
+        state.restores = []
+        state.flushes = []
+        state.errands = []
+      }
+      return (state.restores, state.flushes, state.errands)
+    }
+    guard let failure else { return }
+    for order in orders.0 { order.done(.failure(failure)) }
+    for order in orders.1 { order.done(failure) }
+    for errand in orders.2 { errand.failed(failure) }
+  }
+
+  private func refuseOrders() {
+    let error = TierError(.cancelled, "tierd is stopping", disposition: .retry)
+    for order in takeRestores(limit: .max) { order.done(.failure(error)) }
+    for order in takeFlushes() { order.done(error) }
+    for errand in takeErrands() { errand.failed(error) }
+  }
+
+  private func log(_ record: WindowRecord) {
+    let seconds = ((record.closed ?? record.opened) - record.opened).nanoseconds / 1_000_000_000
+    var fields: Logger.Metadata = [
+      "target": "\(target.name)", "seconds": "\(seconds)", "archived_files": "\(record.archivedFiles)",
+      "archived_bytes": "\(record.archivedBytes)", "restored_files": "\(record.restoredFiles)",
+      "changes": "\(record.changesApplied)", "failures": "\(record.failures)",
+    ]
+    guard let error = record.error else { return engine.log.info("window closed", metadata: fields) }
+    fields["error"] = "\(error)"
+    if let again = state.withLock({ $0.retryNotBefore }) {
+      fields["retry_in_seconds"] = "\((again - engine.clock.now).nanoseconds / 1_000_000_000)"
+    }
+    engine.log.warning("window failed", metadata: fields)
+  }
+}
+
+/// A person's `flush`: everything that waits in its scope goes now, whatever its age.
+struct FlushOrder: Sendable {
+  var scope: Scope
+  var cause: String
+  var progress: RequestHandle
+  /// Nil: all that could go went; else why the window failed.
+  var done: @Sendable (TierError?) -> Void
+}
+
+struct RestoreOrder: Sendable {
+  var file: FileID
+  var cause: String
+  var pinUntil: Timestamp?
+  /// The restored bytes.
+  var done: @Sendable (Result<Int64, TierError>) -> Void
+}
+
+/// Something else that needs an open window: a verification, an undelete, a rebuild.
+struct Errand: Sendable {
+  var cause: String
+  var run: @Sendable (any TargetSession) throws(TierError) -> Void
+  /// Called instead of, or after, `run` when the window or the errand fails.
+  var failed: @Sendable (TierError) -> Void
+}
+
+/// Which files an order is about.
+package enum Scope: Hashable, Sendable {
+  case all
+  case policy(String)
+  case volume(String)
+  /// Files or directories of one volume.
+  case paths(volume: String, [RelativePath])
+
+  func covers(_ file: CatalogFile, at path: RelativePath, in volume: String) -> Bool {
+    switch self {
+    case .all: true
+    case .policy(let name): file.policy == name
+    case .volume(let name): name == volume
+    case .paths(let name, let paths): name == volume && paths.contains { path.isWithin($0) }
+    }
+  }
+}
+
+/// Since the daemon started.
+package struct WindowCounters: Hashable, Sendable {
+  package var windows = 0
+  package var failedWindows = 0
+  package var openTime = Duration.zero
+  package var archivedFiles = 0
+  package var archivedBytes: Int64 = 0
+  package var restoredFiles = 0
+  package var restoredBytes: Int64 = 0
+  package var failures = 0
+
+  mutating func count(_ record: WindowRecord) {
+    windows += 1
+    failedWindows += record.error == nil ? 0 : 1
+    openTime += (record.closed ?? record.opened) - record.opened
+    archivedFiles += record.archivedFiles
+    archivedBytes += record.archivedBytes
+    restoredFiles += record.restoredFiles
+    restoredBytes += record.restoredBytes
+    failures += record.failures
+  }
+}
+
+/// What `status` shows of a target.
+package struct TargetCondition: Hashable, Sendable {
+  package var isWindowOpen = false
+  package var pending = PendingWork()
+  /// When the next window opens if nothing happens before; nil where nothing waits.
+  package var nextWindow: Timestamp?
+  package var retryNotBefore: Timestamp?
+  package var lastError: String?
+  package var counters = WindowCounters()
+
+  package init() {}
+
+  mutating func plan(_ situation: WindowPlanner.Situation, nextWindow: Timestamp?) {
+    pending = situation.pending
+    self.nextWindow = nextWindow
+    retryNotBefore = situation.retryNotBefore
+  }
+}

@@ -1,0 +1,202 @@
+import Glibc
+import Logging
+import Synchronization
+import TierCatalog
+import TierCore
+import TierLinux
+import TierTargets
+import TierTestSupport
+
+@testable import TierEngine
+
+/// A clock that stands still until a test moves it.
+final class TestClock: TierClock {
+  private let offset = Mutex(Duration.zero)
+  private let start = SystemClock().now
+
+  var now: Timestamp { start + offset.withLock { $0 } }
+  var monotonic: Duration { offset.withLock { $0 } }
+  func advance(_ step: Duration) { offset.withLock { $0 += step } }
+}
+
+/// Tells of nothing: the bench looks by scans, on its own thread, when the test says so.
+final class SilentWatcher: Watcher {
+  func start(progress: (Int) -> Void) throws(TierError) {}
+  func wait(atMost timeout: Duration) throws(TierError) -> [Hint] { [] }
+  func wake() {}
+  var coverage: WatchCoverage { WatchCoverage() }
+  func stop() {}
+}
+
+/// The engine on one volume and one directory target, moved step by step by the test: no threads, no waiting.
+final class Bench {
+  let folder: TemporaryDirectory
+  let clock = TestClock()
+  let faults = FaultPlan()
+  let targetFaults = FaultPlan()
+  let configuration: Configuration
+  private(set) var catalog: SQLiteCatalog
+  private(set) var engine: Engine
+  private(set) var loop: VolumeLoop
+  let tuning: EngineTuning
+
+  var cache: String { folder.path("cache") }
+  var nas: String { folder.path("nas") }
+
+  static let policy = Policy(
+    name: "app", volume: "vol", path: .root, target: "nas",
+    archive: .init(after: .seconds(60), within: .seconds(3600)),
+    release: .init(after: .seconds(86_400), keepBelow: 1), keepDeleted: .seconds(86_400))
+
+  init(policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning()) throws {
+    folder = try TemporaryDirectory()
+    for name in ["cache", "nas", "state"] { mkdir(folder.path(name), 0o755) }
+    configuration = Configuration(
+      stateDirectory: folder.path("state"), volumes: [.init(name: "vol", path: folder.path("cache"))],
+      targets: [.init(name: "nas", kind: .directory(path: folder.path("nas")))])
+    self.tuning = tuning
+    (catalog, engine, loop) = try Self.start(
+      folder, configuration, policy, tuning, clock, faults, targetFaults)
+  }
+
+  private static func start(
+    _ folder: TemporaryDirectory, _ configuration: Configuration, _ policy: Policy, _ tuning: EngineTuning,
+    _ clock: TestClock, _ faults: FaultPlan, _ targetFaults: FaultPlan
+  ) throws -> (SQLiteCatalog, Engine, VolumeLoop) {
+    let catalog = try SQLiteCatalog(directory: folder.path("state"))
+    let target = DirectoryTarget(name: "nas", path: folder.path("nas"), memory: .none) {
+      path throws(TierError) in
+      FaultInjectingFileSystem(try LinuxFileSystem(root: path), targetFaults)
+    }
+    var log = Logger(label: "test")
+    log.logLevel = .critical
+    let root = folder.path("cache")
+    let engine = try Engine(
+      configuration: configuration, policies: try PolicySet([policy], defaultTarget: "nas"), catalog: catalog,
+      clock: clock, tuning: tuning, log: log, targets: [target]
+    ) { _ in
+      VolumeService.Ports(
+        openFiles: { () throws(TierError) in FaultInjectingFileSystem(try LinuxFileSystem(root: root), faults)
+        },
+        makeWatcher: { _ in SilentWatcher() })
+    }
+    let service = engine.context.volumeServices[0]
+    let volume = try Volume.open(
+      service.configuration, files: try service.ports.openFiles(), catalog: catalog, clock: clock,
+      policies: engine.context.policies, tuning: tuning)
+    try LocalRecovery(volume: volume, log: log).run()
+    return (catalog, engine, try service.attach(volume, SilentWatcher()))
+  }
+
+  /// As if the daemon had been killed here: nothing of its memory survives.
+  func restart(policy: Policy = Bench.policy) throws {
+    catalog.close()
+    (catalog, engine, loop) = try Self.start(
+      folder, configuration, policy, tuning, clock, faults, targetFaults)
+  }
+
+  var volume: Volume { loop.volume }
+  var windows: WindowService { engine.context.windowServices[0] }
+
+  // MARK: Steps
+
+  /// Everything that apps did is seen, deletions included.
+  func look() throws {
+    for _ in 0..<3 {
+      loop.scanNeeded("test")
+      if let error = loop.settleNow() { throw error }
+    }
+  }
+
+  /// One window, if the planner wants one; the error that ended it.
+  @discardableResult
+  func window() throws -> String? {
+    try windows.window(cause: "test")
+    return windows.condition.lastError
+  }
+
+  /// Seen, aged, archived.
+  func archive() throws {
+    try look()
+    clock.advance(.seconds(61))
+    try window()
+    try look()
+  }
+
+  @discardableResult
+  func release(_ path: String) throws -> [ReleaseOutcome] {
+    let outcome = loop.release([try row(path)])
+    clock.advance(.seconds(10))
+    try loop.finishLingering()
+    return outcome
+  }
+
+  func restore(_ path: String) throws -> RequestState {
+    let handle = try engine.restore(.paths([Array("\(cache)/\(path)".utf8)]), pinUntil: nil)
+    try window()
+    return handle.current
+  }
+
+  // MARK: Looking
+
+  func row(_ path: String) throws -> CatalogFile {
+    guard let row = try find(path) else { throw Missing(path: path) }
+    return row
+  }
+
+  func find(_ path: String) throws -> CatalogFile? {
+    let path = RelativePath(path)!
+    guard let parent = try catalog.directory(at: path.parent, in: volume.id) else { return nil }
+    return try catalog.file(named: path.name!, in: parent)
+  }
+
+  struct Missing: Error { let path: String }
+
+  // MARK: Apps
+
+  func write(_ path: String, _ text: String, in root: String? = nil) {
+    let full = "\(root ?? cache)/\(path)"
+    makeParents(full)
+    let fd = open(full, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    precondition(fd >= 0, "cannot write \(full)")
+    _ = text.withCString { Glibc.write(fd, $0, strlen($0)) }
+    close(fd)
+  }
+
+  private func makeParents(_ path: String) {
+    for (index, character) in path.enumerated() where character == "/" && index > 0 {
+      mkdir(String(path.prefix(index)), 0o755)
+    }
+  }
+
+  func read(_ path: String, in root: String? = nil) -> String? {
+    let fd = open("\(root ?? cache)/\(path)", O_RDONLY)
+    guard fd >= 0 else { return nil }
+    defer { close(fd) }
+    var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    let length = Glibc.read(fd, &buffer, buffer.count)
+    return length >= 0 ? String(decoding: buffer[..<length], as: UTF8.self) : nil
+  }
+
+  func onNAS(_ path: String) -> String? { read("vol/\(path)", in: nas) }
+
+  func isSymlink(_ path: String) -> Bool {
+    var status = stat()
+    return lstat("\(cache)/\(path)", &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
+
+  func leftovers() -> [String] { names(in: "\(cache)/.tierd/tmp") + names(in: "\(nas)/.tierd/tmp") }
+
+  private func names(in directory: String) -> [String] {
+    guard let handle = opendir(directory) else { return [] }
+    defer { closedir(handle) }
+    var names: [String] = []
+    while let entry = readdir(handle) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names
+  }
+}
