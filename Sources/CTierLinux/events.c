@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -25,11 +24,6 @@ int tier_inotify_add(int fd, int watched, uint32_t mask) {
   char path[32];
   snprintf(path, sizeof path, "/proc/self/fd/%d", watched);
   return TIER_RETRY(inotify_add_watch(fd, path, mask));
-}
-
-int tier_bytes_waiting(int fd) {
-  int count = 0;
-  return ioctl(fd, FIONREAD, &count) == -1 ? -errno : count;
 }
 
 int tier_send_datagram(const char *socket_path, const void *message, size_t size) {

@@ -16,7 +16,6 @@
 const int tier_O_PATH = O_PATH, tier_O_DIRECTORY = O_DIRECTORY, tier_O_NOFOLLOW = O_NOFOLLOW;
 const int tier_O_NOATIME = O_NOATIME, tier_AT_REMOVEDIR = AT_REMOVEDIR;
 const unsigned tier_RENAME_NOREPLACE = RENAME_NOREPLACE, tier_RENAME_EXCHANGE = RENAME_EXCHANGE;
-const int tier_PUNCH_HOLE = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 
 const char *tier_errno_name(int number) { return strerrorname_np(number); }
 
@@ -89,15 +88,7 @@ int64_t tier_seek_hole(int fd, int64_t offset) { return TIER_RETRY(lseek(fd, off
 
 int tier_truncate(int fd, int64_t size) { return TIER_RETRY(ftruncate(fd, size)); }
 
-int tier_allocate(int fd, int mode, int64_t offset, int64_t size) {
-  return TIER_RETRY(fallocate(fd, mode, offset, size));
-}
-
 int tier_sync(int fd) { return TIER_RETRY(fsync(fd)); }
-
-int tier_sync_data(int fd) { return TIER_RETRY(fdatasync(fd)); }
-
-int tier_sync_file_system(int fd) { return TIER_RETRY(syncfs(fd)); }
 
 int tier_drop_cache(int fd) { return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED); }
 

@@ -17,8 +17,6 @@ int tier_pipe(int ends[2]) { return TIER_RETRY(pipe2(ends, O_CLOEXEC)); }
 
 int tier_set_nonblocking(int fd) { return TIER_RETRY(fcntl(fd, F_SETFL, O_NONBLOCK)); }
 
-int tier_thread_id(void) { return (int)syscall(SYS_gettid); }
-
 int tier_name_thread(const char *name) { return -pthread_setname_np(pthread_self(), name); }
 
 // Runs between vfork and exec, on the parent's memory: system calls only, nothing that allocates or locks.

@@ -64,10 +64,13 @@ package final class ChildProcess {
   private let ended: Descriptor
   private var output: ChildPipe
   private var errors: ChildPipe
+  /// Or given up.
   private var isReaped = false
 
   /// Between TERM and KILL.
   private static let grace = Duration.seconds(2)
+  /// After KILL: a process in an uninterruptible call on a dead disk must not hold tierd up for ever.
+  private static let patience = Duration.seconds(10)
 
   package init(_ command: ChildCommand, keptBytes: Int = 64 << 10) throws(SyscallError) {
     let outputEnds = try Self.pipe()
@@ -99,7 +102,7 @@ package final class ChildProcess {
 
   /// Waits for the program's end. `shouldStop` is asked at least every `checkInterval`. `onLine` gets complete
   /// lines without their newline, on this thread; one longer than `keptBytes` comes in pieces. At the end
-  /// nothing of its process group is left, whatever the ending.
+  /// nothing of its process group is left, whatever the ending (but for what even KILL can't end).
   package func wait(
     deadline: Duration, checkInterval: Duration = .milliseconds(100), shouldStop: () -> Bool = { false },
     onLine: ((ChildStream, [UInt8]) -> Void)? = nil
@@ -116,6 +119,7 @@ package final class ChildProcess {
         limit = now + Self.grace
       } else if forced != nil, now >= limit {
         kill(-pid, SIGKILL)
+        if now >= limit + Self.patience { return abandon(forced) }
       }
       if pump(atMost: min(checkInterval, max(.milliseconds(1), limit - now)), onLine) { break }
     }
@@ -156,6 +160,11 @@ package final class ChildProcess {
     errors.flush { onLine?(.errors, $0) }
     let ending: ChildEnding = status >= 256 ? .signalled(status - 256) : .exited(status)
     return ChildResult(ending: forced ?? ending, output: output.kept, errors: errors.kept)
+  }
+
+  private func abandon(_ ending: ChildEnding?) -> ChildResult {
+    isReaped = true
+    return ChildResult(ending: ending ?? .timedOut, output: output.kept, errors: errors.kept)
   }
 
   private static func pipe() throws(SyscallError) -> (read: Descriptor, write: Descriptor) {

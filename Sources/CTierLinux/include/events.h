@@ -12,8 +12,6 @@ int tier_poll(struct pollfd *fds, unsigned count, int64_t timeout_nanoseconds);
 int tier_inotify(void);
 // Watches what the descriptor (O_PATH suffices) stands for: nothing can be swapped in between.
 int tier_inotify_add(int fd, int watched, uint32_t mask);
-// Bytes that wait to be read from a descriptor.
-int tier_bytes_waiting(int fd);
 
 // Sends one datagram to a unix socket; a leading '@' means the abstract name space.
 int tier_send_datagram(const char *socket_path, const void *message, size_t size);

@@ -46,10 +46,7 @@ ssize_t tier_copy_range(int from, int64_t from_offset, int to, int64_t to_offset
 int64_t tier_seek_data(int fd, int64_t offset);
 int64_t tier_seek_hole(int fd, int64_t offset);
 int tier_truncate(int fd, int64_t size);
-int tier_allocate(int fd, int mode, int64_t offset, int64_t size);
 int tier_sync(int fd);
-int tier_sync_data(int fd);
-int tier_sync_file_system(int fd);
 // Asks the kernel to forget the clean cached pages, so that the next read comes from the disk.
 int tier_drop_cache(int fd);
 // Lets the range's dirty pages go to the disk, without waiting.
@@ -90,8 +87,6 @@ int tier_get_lease(int fd);
 extern const int tier_O_PATH, tier_O_DIRECTORY, tier_O_NOFOLLOW, tier_O_NOATIME;
 extern const int tier_AT_REMOVEDIR;
 extern const unsigned tier_RENAME_NOREPLACE, tier_RENAME_EXCHANGE;
-// For tier_allocate: frees the range's blocks, the size stays.
-extern const int tier_PUNCH_HOLE;
 
 // As struct tier_status has it.
 uint64_t tier_device(uint32_t major_number, uint32_t minor_number);

@@ -21,6 +21,5 @@ int tier_reap(int pid);
 
 int tier_pipe(int ends[2]);
 int tier_set_nonblocking(int fd);
-int tier_thread_id(void);
 // At most 15 bytes are kept.
 int tier_name_thread(const char *name);
