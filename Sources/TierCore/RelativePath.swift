@@ -24,7 +24,8 @@ package struct RelativePath: Hashable, Sendable {
 
   package static let root = RelativePath(trusted: [])
 
-  init(trusted bytes: [UInt8]) { self.bytes = bytes }
+  /// For paths put together from names that are known to be good.
+  package init(trusted bytes: [UInt8]) { self.bytes = bytes }
 
   /// Nil where a component is empty, `.`, `..` or holds a NUL.
   package init?(_ bytes: [UInt8]) {

@@ -28,6 +28,8 @@ enum DirectoryReader {
   private static let portionBytes = 256 << 10
   /// `linux_dirent64`: inode, offset, record length, type, name.
   private static let nameOffset = 19
+  static let unknownType: UInt8 = 0
+  static let directoryType: UInt8 = 4
 
   /// `fail` turns a call, an entry's name (nil: the directory's own) and an errno into an error.
   static func entries(
@@ -40,20 +42,30 @@ enum DirectoryReader {
       let filled = tier_read_directory(directory, portion.baseAddress, portion.count)
       guard filled >= 0 else { throw fail("getdents64", nil, Int32(-filled)) }
       if filled == 0 { return entries }
-      var record = 0
-      while record < filled {
-        let length = Int(portion.loadUnaligned(fromByteOffset: record + 16, as: UInt16.self))
-        let start = portion.baseAddress! + record + nameOffset
-        record += length
-        let name = start.assumingMemoryBound(to: CChar.self)
-        if isSelfOrParent(name) { continue }
+      try forEachRecord(portion, filled) { name, _ throws(SyscallError) in
         var raw = tier_status()
         let result = tier_statx(directory, name, &raw)
-        if result == -ENOENT { continue }
-        let fileName = FileName(trusted: Array(UnsafeRawBufferPointer(start: start, count: strlen(name))))
+        if result == -ENOENT { return }
+        let fileName = FileName(trusted: Array(UnsafeRawBufferPointer(start: name, count: strlen(name))))
         guard result >= 0 else { throw fail("statx", fileName, -result) }
         entries.append(DirectoryEntry(name: fileName, status: FileStatus(raw)))
       }
+    }
+  }
+
+  /// Every record but `.` and `..` of what `getdents64` filled in: the name, NUL-terminated, and the type, which
+  /// some file systems leave unknown.
+  static func forEachRecord<Failure>(
+    _ portion: UnsafeMutableRawBufferPointer, _ filled: Int,
+    _ body: (UnsafePointer<CChar>, UInt8) throws(Failure) -> Void
+  ) throws(Failure) {
+    var record = 0
+    while record < filled {
+      let length = Int(portion.loadUnaligned(fromByteOffset: record + 16, as: UInt16.self))
+      let name = UnsafePointer(
+        (portion.baseAddress! + record + nameOffset).assumingMemoryBound(to: CChar.self))
+      if !isSelfOrParent(name) { try body(name, portion[record + nameOffset - 1]) }
+      record += length
     }
   }
 
