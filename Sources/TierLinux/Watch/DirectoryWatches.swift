@@ -94,13 +94,6 @@ final class DirectoryWatches {
     }
   }
 
-  /// Puts a directory where an event says that it went, for later events to find it there, when it can't be
-  /// looked at.
-  func assume(_ index: WatchTree.Index, named name: FileName, under parent: WatchTree.Index) {
-    guard detached[index] != nil, !tree.isWithin(parent, index) else { return }
-    move(index, name, under: parent)
-  }
-
   func detach(_ index: WatchTree.Index) {
     tree.detach(index)
     detached[index] = now()

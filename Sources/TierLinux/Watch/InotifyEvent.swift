@@ -1,20 +1,18 @@
 import Glibc
 import TierCore
 
-/// One record of inotify's stream.
+/// One record of inotify's stream. The cookie that joins the halves of a rename is left out: directories are
+/// recognised by their watch, and files by what the catalog knows.
 package struct InotifyEvent: Hashable, Sendable {
   /// -1 with `IN_Q_OVERFLOW`.
   package var watch: Int32
   package var mask: UInt32
-  /// Joins the two halves of a rename; else 0.
-  package var cookie: UInt32
   /// Nil where the event is about the watched directory itself.
   package var name: FileName?
 
-  package init(watch: Int32, mask: UInt32, cookie: UInt32 = 0, name: FileName? = nil) {
+  package init(watch: Int32, mask: UInt32, name: FileName? = nil) {
     self.watch = watch
     self.mask = mask
-    self.cookie = cookie
     self.name = name
   }
 
@@ -36,8 +34,7 @@ package struct InotifyEvent: Hashable, Sendable {
       guard start + nameBytes <= bytes.count else { return nil }
       var event = InotifyEvent(
         watch: bytes.loadUnaligned(fromByteOffset: position, as: Int32.self),
-        mask: bytes.loadUnaligned(fromByteOffset: position + 4, as: UInt32.self),
-        cookie: bytes.loadUnaligned(fromByteOffset: position + 8, as: UInt32.self))
+        mask: bytes.loadUnaligned(fromByteOffset: position + 4, as: UInt32.self))
       position = start + nameBytes
       if event.isListing { continue }
       let name = bytes[start..<position].prefix { $0 != 0 }

@@ -39,10 +39,10 @@ extension WatchSession {
     let isUnwatched = known.map { watches.tree.watch(of: $0) == nil } ?? false
     if event.has(IN_CREATE) || event.has(IN_MOVED_TO) {
       if let place { hints.add(.subtree(place)) }
-      arrived(name, in: parent, moved: moves.removeValue(forKey: event.cookie))
+      arrived(name, in: parent)
     } else if event.has(IN_MOVED_FROM) {
       if let place { hints.add(.changed(place)) }
-      if let known { left(known, name, in: parent, event.cookie) }
+      if let known { left(known, name, in: parent) }
     } else if event.has(IN_DELETE) {
       if let place { hints.add(.changed(place)) }
       // A watched one goes with its IN_IGNORED: by now the name may be another's.
@@ -58,7 +58,7 @@ extension WatchSession {
   }
 
   /// The tree may be ahead of the events: what it has there can be another directory, which has just arrived.
-  private func left(_ known: WatchTree.Index, _ name: FileName, in parent: WatchTree.Index, _ cookie: UInt32) {
+  private func left(_ known: WatchTree.Index, _ name: FileName, in parent: WatchTree.Index) {
     guard watches.tree.watch(of: known) != nil else { return watches.drop(known) }
     guard let root = root() else { return }
     switch watches.settle(name, under: parent, root: root) {
@@ -67,20 +67,14 @@ extension WatchSession {
     case .known, .absent, .unknown, .gap, .ignored: break
     }
     if watches.tree.child(of: parent, named: name) == known { watches.detach(known) }
-    if watches.detached[known] != nil { moves[cookie] = known }
   }
 
-  /// `moved`: the directory that the first half of the rename told of.
-  private func arrived(_ name: FileName, in parent: WatchTree.Index, moved: WatchTree.Index?) {
+  /// Nothing pairs the halves of a rename by their cookie: whatever is found here is recognised by its watch, and
+  /// comes with all that is below it. What isn't found has gone on, and another event tells where.
+  private func arrived(_ name: FileName, in parent: WatchTree.Index) {
     guard let root = root() else { return }
-    switch watches.settle(name, under: parent, root: root) {
-    case .new(let index, let directory):
+    if case .new(let index, let directory) = watches.settle(name, under: parent, root: root) {
       walk(from: index, directory, root: root)
-    case .absent, .unknown:
-      if let moved { watches.assume(moved, named: name, under: parent) }
-    case .known, .gap, .ignored:
-      // Where it wasn't `moved` that was found, another event will tell of that, or it is let go in a while.
-      break
     }
   }
 }

@@ -4,8 +4,9 @@ import TierCore
 /// One time of watching, from `start` to `stop`: reads events, keeps the watches in step with them, and tells
 /// hints. `WatchSession+Events.swift` says what each event means.
 final class WatchSession {
-  /// The two halves of a rename come together, but another's events may stand between them; and a move out of the
-  /// volume has no second half. It is waited for so long, and until all that was queued by then has been read.
+  /// A directory that left its place is expected elsewhere for so long, and until all that was queued by then has
+  /// been read; after that it has left the volume. The halves of a rename come together, but another's events may
+  /// stand between them, and a read may end there.
   static let holdTime = Duration.milliseconds(100)
   /// After a walk over everything, the next one waits for this many times its duration.
   static let resyncRest = 10
@@ -15,8 +16,6 @@ final class WatchSession {
 
   let watches: DirectoryWatches
   var hints = HintBuffer()
-  /// First halves of renames: the directory by its cookie.
-  var moves: [UInt32: WatchTree.Index] = [:]
   private(set) var isVolumeGone = false
   private(set) var overflows = 0
 
@@ -181,7 +180,6 @@ final class WatchSession {
     let ripe = caughtUpTo - Self.holdTime
     let movedOut = watches.detached.filter { $0.value <= ripe }
     for index in movedOut.keys where watches.detached[index] != nil { watches.drop(index) }
-    if !movedOut.isEmpty { moves = moves.filter { watches.detached[$0.value] != nil } }
     if watches.isOutOfStep, now >= nextResync { resync() }
     for (index, doubt) in watches.doubtful where doubt.since <= ripe { lookAgain(index, doubt.attempts) }
     if watches.limitGapCount > 0, now >= nextGapRetry { retryGaps() }
@@ -190,7 +188,6 @@ final class WatchSession {
   private func resync() {
     guard let root = root() else { return }
     let began = clock.monotonic
-    moves = [:]
     var rhythm = WalkRhythm(pace, clock)
     watches.walkEverything(root: root) { if rhythm.isPause($0) { pause(rhythm.rest()) } }
     nextResync = clock.monotonic + (clock.monotonic - began) * Self.resyncRest

@@ -82,10 +82,9 @@ private final class Storm {
   func run() throws {
     let left = Atomic(3)
     let threads = (0..<3).map { number in
-      OwnedThread(name: "storm") { [path = fixture.path, out = outside.path, seed] in
+      OwnedThread(name: "storm") { [files = fixture.files, path = fixture.path, out = outside.path, seed] in
         var random = SplitMix(state: seed * 1000 + UInt64(number))
-        for _ in 0..<700 { Storm.change(path, out, &random) }
-        _ = number
+        for _ in 0..<700 { Storm.change(files, path, out, &random) }
       }
     }
     let ends = OwnedThread(name: "ends") {
@@ -110,18 +109,23 @@ private final class Storm {
   }
 
   /// Names from a small set, so that the threads meet.
-  private static func change(_ path: String, _ outside: String, _ random: inout SplitMix) {
+  private static func change(
+    _ files: LinuxFileSystem, _ path: String, _ outside: String, _ random: inout SplitMix
+  ) {
     func place(_ base: String) -> String {
       var place = base
       for _ in 0...(random.next() % 4) { place += "/\(random.next() % 4)" }
       return place
     }
-    switch random.next() % 12 {
+    switch random.next() % 14 {
     case 0...4: mkdir(place(path), 0o755)
     case 5...7: rename(place(path), place(path))
     case 8: rename(place(path), place(outside))
     case 9: rename(place(outside), place(path))
     case 10: rmdir(place(path))
+    case 11...12:
+      let (one, other) = (at(String(place("").dropFirst())), at(String(place("").dropFirst())))
+      try? files.rename(one, to: other, .exchange, at: "test.exchange")
     default:
       mkdir(place(outside), 0o755)
       let from = place(path)
