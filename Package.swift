@@ -53,6 +53,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TierTargetsTests", dependencies: ["TierTargets", "TierTestSupport"], swiftSettings: strict),
+    .executableTarget(
+      name: "tier-bench", dependencies: ["TierCore", "TierLinux", "TierCatalog"],
+      path: "Benchmarks/TierBench", swiftSettings: strict),
+    .testTarget(name: "TierCoreTests", dependencies: ["TierCore"], swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
   ]

@@ -33,18 +33,26 @@ struct ChangeApplication {
   }
 
   private mutating func put(_ file: CatalogFile) throws {
+    let values = FileRows.values(file)
+    if let id = file.id {
+      guard let stored = try db.storedValues(ofFile: id.value) else {
+        throw TierError.unknown("file \(id.value) (\(file.name))")
+      }
+      if stored[..<FileRows.placeCount] != values[..<FileRows.placeCount] { try pushAside(from: file) }
+      try db.update(file: id.value, from: stored, to: values)
+    } else {
+      try pushAside(from: file)
+      _ = try db.insert(FileRows.insert, values)
+    }
+  }
+
+  private mutating func pushAside(from file: CatalogFile) throws {
     asideFiles += try db.rows(
       """
       UPDATE files SET name = CAST(char(0) || id AS BLOB) WHERE directory = ? AND name = ? AND id IS NOT ?
         RETURNING id
       """, [SQLValue(file.directory.value), .blob(file.name.bytes), SQLValue(file.id?.value)]
     ) { $0.int64() }
-    guard let id = file.id else {
-      _ = try db.insert(FileRows.insert, FileRows.values(file))
-      return
-    }
-    let changed = try db.change(FileRows.update, FileRows.values(file) + [SQLValue(id.value)])
-    guard changed == 1 else { throw TierError.unknown("file \(id.value) (\(file.name))") }
   }
 
   private mutating func moveDirectory(_ id: DirectoryID, to parent: DirectoryID, name: FileName) throws {

@@ -8,10 +8,11 @@ enum FileRows {
     allocated, first_seen, last_used, policy, target, archive_due, archive_by, release_due, pinned_until, \
     held_reason, retry_at, lost, archive_id, \(CopyRow.columns)
     """
+  /// Volume, directory and name.
+  static let placeCount = 3
+  static let selectValues = "SELECT \(columns) FROM files"
   static let select = "SELECT files.id, \(columns.qualified(by: "files")) FROM files"
-  static let insert =
-    "INSERT INTO files (\(columns)) VALUES (\(placeholders(columns)))"
-  static let update = "UPDATE files SET (\(columns)) = (\(placeholders(columns))) WHERE id = ?"
+  static let insert = "INSERT INTO files (\(columns)) VALUES (\(placeholders(columns)))"
 
   static func placeholders(_ columns: String) -> String {
     columns.split(separator: ",").map { _ in "?" }.joined(separator: ", ")

@@ -40,9 +40,8 @@ extension SQLiteCatalog {
     let after = after?.value ?? 0
     return try read { db in
       let ids =
-        try db.isLargeSubtree(directory, limit: limit)
-        ? db.pageByRow(below: directory, after: after, limit: limit)
-        : db.pageByDirectory(below: directory, after: after, limit: limit)
+        try db.pageByRow(below: directory, after: after, limit: limit)
+        ?? db.pageByDirectory(below: directory, after: after, limit: limit)
       return try ids.compactMap { id in
         try db.row("\(FileRows.select) WHERE id = ?", [.integer(id)], FileRows.decode)
       }
@@ -51,21 +50,23 @@ extension SQLiteCatalog {
 }
 
 extension Database {
-  /// Whether walking all files by id and keeping those of the subtree reads fewer rows for one page than
-  /// collecting the whole subtree and sorting it would.
-  fileprivate func isLargeSubtree(_ directory: DirectoryID, limit: Int) throws -> Bool {
-    let highest = try row("SELECT ifnull(max(id), 0) FROM files") { $0.int64() } ?? 0
-    // A walk reads highest × limit / size rows for a page, a collection reads size: equal at the square root.
-    let threshold = Int64((Double(highest) * Double(max(1, limit))).squareRoot())
-    let size = try row(
-      """
-      \(subtree) SELECT count(*) FROM (
-        SELECT 1 FROM subtree JOIN files ON files.directory = subtree.id LIMIT ?2)
-      """, [SQLValue(directory.value), .integer(threshold + 1)]
-    ) { $0.int64() }
-    return (size ?? 0) > threshold
+  /// Walks all files by id and keeps those of the subtree: the cheap way for a large one. Nil where too many of
+  /// others stood in between.
+  fileprivate func pageByRow(below directory: DirectoryID, after: Int64, limit: Int) throws -> [Int64]? {
+    guard limit > 0 else { return [] }
+    var page: [Int64] = []
+    var strangers = 0
+    let strangerLimit = max(2048, min(limit, 1 << 20) * 8)
+    var membership = SubtreeMembership(root: directory.value)
+    try forEachRow("SELECT id, directory FROM files WHERE id > ? ORDER BY id", [.integer(after)]) { row in
+      let id = row.int64()
+      if try membership.contains(row.int64(), in: self) { page.append(id) } else { strangers += 1 }
+      return page.count < limit && strangers < strangerLimit
+    }
+    return strangers < strangerLimit ? page : nil
   }
 
+  /// Collects the subtree's ids, which all stand in one index, and sorts them.
   fileprivate func pageByDirectory(below directory: DirectoryID, after: Int64, limit: Int) throws -> [Int64] {
     try rows(
       """
@@ -73,18 +74,6 @@ extension Database {
         WHERE files.id > ?2 ORDER BY files.id LIMIT ?3
       """, [SQLValue(directory.value), .integer(after), SQLValue(limit)]
     ) { $0.int64() }
-  }
-
-  fileprivate func pageByRow(below directory: DirectoryID, after: Int64, limit: Int) throws -> [Int64] {
-    var page: [Int64] = []
-    var membership = SubtreeMembership(root: directory.value)
-    guard limit > 0 else { return [] }
-    try forEachRow("SELECT id, directory FROM files WHERE id > ? ORDER BY id", [.integer(after)]) { row in
-      let id = row.int64()
-      if try membership.contains(row.int64(), in: self) { page.append(id) }
-      return page.count < limit
-    }
-    return page
   }
 }
 

@@ -2,7 +2,7 @@ import GRDB
 import GRDBSQLite
 
 /// Binding and reading without boxing each value: rows of files are wide, and a scan moves a million of them.
-enum SQLValue {
+enum SQLValue: Equatable {
   case null
   case integer(Int64)
   case text(String)
@@ -55,6 +55,18 @@ struct RowReader {
       return nil
     }
     return try read(&self)
+  }
+
+  var count: Int { Int(sqlite3_column_count(statement)) }
+
+  /// Whatever it is.
+  mutating func raw() -> SQLValue {
+    switch sqlite3_column_type(statement, column) {
+    case SQLITE_NULL: optional { $0.raw() } ?? .null
+    case SQLITE_INTEGER: .integer(int64())
+    case SQLITE_TEXT: .text(text())
+    default: .blob(blob())
+    }
   }
 
   mutating func skip(_ count: Int32) { column += count }
