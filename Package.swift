@@ -39,8 +39,12 @@ let package = Package(
         "TierCore", .product(name: "GRDB", package: "GRDB.swift"),
         .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ], swiftSettings: strict),
+    .executableTarget(
+      name: "catalog-crash-writer", dependencies: ["TierCatalog", "TierCore"],
+      path: "Tests/CatalogCrashWriter", swiftSettings: strict),
     .testTarget(
-      name: "TierCatalogTests", dependencies: ["TierCatalog", "TierTestSupport"], swiftSettings: strict),
+      name: "TierCatalogTests", dependencies: ["TierCatalog", "TierTestSupport", "catalog-crash-writer"],
+      swiftSettings: strict),
     .target(
       name: "TierEngine",
       dependencies: ["TierCore", "TierLinux", .product(name: "Logging", package: "swift-log")],
@@ -56,7 +60,6 @@ let package = Package(
     .executableTarget(
       name: "tier-bench", dependencies: ["TierCore", "TierLinux", "TierCatalog"],
       path: "Benchmarks/TierBench", swiftSettings: strict),
-    .testTarget(name: "TierCoreTests", dependencies: ["TierCore"], swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
   ]

@@ -32,7 +32,10 @@ final class CatalogLock: Sendable {
   /// A second call does nothing. The file stays: removing it would let two processes lock two files.
   func release() {
     descriptor.withLock { descriptor in
-      if let open = descriptor { Glibc.close(open) }
+      guard let open = descriptor else { return }
+      // A child between its fork and its exec still shares the lock: closing alone would leave it held.
+      flock(open, LOCK_UN)
+      Glibc.close(open)
       descriptor = nil
     }
   }

@@ -17,7 +17,6 @@ struct CatalogOpening {
         try db.execute(sql: "PRAGMA synchronous = FULL")
         try db.execute(sql: "PRAGMA cache_size = -6144; PRAGMA journal_size_limit = 16777216")
         try schema.upgrade(db)
-        try refuseTruncated(db)
       }
       return pool
     } catch { throw CatalogFailure.tierError(for: error, path: path) }
@@ -89,17 +88,5 @@ struct CatalogOpening {
         disposition: .fatal)
     }
     Glibc.close(descriptor)
-  }
-
-  /// A cut-off file would be noticed only by the query that needs what is missing.
-  private func refuseTruncated(_ db: Database) throws {
-    // Brings the WAL home first; not complete only where somebody reads at this moment, and nobody can yet.
-    let isBusy = try db.row("PRAGMA wal_checkpoint(TRUNCATE)") { $0.bool() } ?? true
-    guard !isBusy else { return }
-    let pages = try db.row("PRAGMA page_count") { $0.int64() } ?? 0
-    let pageSize = try db.row("PRAGMA page_size") { $0.int64() } ?? 0
-    var status = stat()
-    guard stat(path, &status) == 0, status.st_size < pages * pageSize else { return }
-    throw CatalogFailure.damaged(path, cause: "\(pages * pageSize - Int64(status.st_size)) bytes are missing")
   }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import TierCore
 import TierTestSupport
 
@@ -92,4 +93,11 @@ extension ArchivedCopy {
           ExtendedAttribute(name: "user.zero", value: [0, 255, 10]),
         ]))
   }
+}
+
+/// Raised once, seen by every thread.
+final class Flag: Sendable {
+  private let raised = Mutex(false)
+  var value: Bool { raised.withLock { $0 } }
+  func raise() { raised.withLock { $0 = true } }
 }
