@@ -67,7 +67,7 @@ extension SQLiteCatalog {
 
   package func pending(for target: String, now: Timestamp) throws(TierError) -> PendingWork {
     let (pending, newlyDue) = try read { db in try db.pending(for: target, now: now) }
-    if newlyDue > catchUpThreshold {
+    if newlyDue > recountLimit {
       // Saves the next calls from counting the same files; the answer is right without it.
       do { try write { db in try db.countDue(for: target, until: now) } } catch {}
     }
@@ -77,9 +77,6 @@ extension SQLiteCatalog {
 
 /// Must be the partial indexes' own condition, word for word.
 private let releasable = "state = 1 AND proof = 0 AND lost = 0 AND release_due IS NOT NULL"
-
-/// So many index entries are counted in well under a millisecond.
-private let catchUpThreshold = 2048
 
 extension Database {
   /// Also tells how many files became due (or not due, where the clock went back) since they were last counted.

@@ -10,6 +10,8 @@ package final class SQLiteCatalog: Catalog {
   /// Absolute; for messages.
   package let path: String
   let pool: DatabasePool
+  /// `pending` counts up to so many files afresh each time, in well under a millisecond.
+  let recountLimit: Int
   private let lock: CatalogLock
 
   /// Opens or makes the catalog of a state directory that exists, finishes what a crash left in the WAL, and
@@ -19,7 +21,8 @@ package final class SQLiteCatalog: Catalog {
     try self.init(directory: directory, schema: .current)
   }
 
-  init(directory: String, schema: CatalogSchema) throws(TierError) {
+  init(directory: String, schema: CatalogSchema, recountLimit: Int = 2048) throws(TierError) {
+    self.recountLimit = recountLimit
     path = directory + "/catalog.sqlite"
     lock = try CatalogLock(directory: directory)
     pool = try CatalogOpening(path: path, schema: schema).open()

@@ -11,15 +11,18 @@ final class CatalogFixture {
   private(set) var catalog: SQLiteCatalog
   let volume: CatalogVolume
 
-  init(in parent: String? = nil) throws {
+  private let recountLimit: Int
+
+  init(in parent: String? = nil, recountLimit: Int = 2048) throws {
+    self.recountLimit = recountLimit
     directory = try TemporaryDirectory(in: parent)
-    catalog = try SQLiteCatalog(directory: directory.path)
+    catalog = try SQLiteCatalog(directory: directory.path, schema: .current, recountLimit: recountLimit)
     volume = try catalog.openVolume(named: "photos")
   }
 
   func reopen() throws {
     catalog.close()
-    catalog = try SQLiteCatalog(directory: directory.path)
+    catalog = try SQLiteCatalog(directory: directory.path, schema: .current, recountLimit: recountLimit)
   }
 
   deinit { catalog.close() }
