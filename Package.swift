@@ -9,8 +9,11 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "tierd",
   dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     .target(name: "TierCore", swiftSettings: strict),
@@ -20,7 +23,16 @@ let package = Package(
       name: "TierPolicyFileTests", dependencies: ["TierPolicyFile", "TierTestSupport"], exclude: ["Bad"],
       swiftSettings: strict),
     .target(name: "TierAPI", dependencies: ["TierCore"], swiftSettings: strict),
-    .target(name: "TierServer", dependencies: ["TierAPI", "TierCore"], swiftSettings: strict),
+    .target(
+      name: "TierServer",
+      dependencies: [
+        "TierAPI", "TierCore", "TierLinux", "CTierLinux",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ], swiftSettings: strict),
+    .target(name: "TierClient", dependencies: ["TierAPI", "TierCore", "CTierLinux"], swiftSettings: strict),
     .target(name: "CTierLinux"),
     .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(

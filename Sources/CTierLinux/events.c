@@ -40,3 +40,17 @@ int tier_send_datagram(const char *socket_path, const void *message, size_t size
   close(fd);
   return sent < 0 ? (int)sent : 0;
 }
+
+int tier_connect_stream(const char *socket_path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  size_t length = strlen(socket_path);
+  if (length == 0) return -EINVAL;
+  if (length >= sizeof address.sun_path) return -ENAMETOOLONG;
+  memcpy(address.sun_path, socket_path, length);
+  int fd = TIER_RETRY(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd < 0) return fd;
+  int result = TIER_RETRY(connect(fd, (const struct sockaddr *)&address, sizeof address));
+  if (result == 0) return fd;
+  close(fd);
+  return result;
+}

@@ -15,3 +15,6 @@ int tier_inotify_add(int fd, int watched, uint32_t mask);
 
 // Sends one datagram to a unix socket; a leading '@' means the abstract name space.
 int tier_send_datagram(const char *socket_path, const void *message, size_t size);
+// Connects to a listening unix socket without ever waiting: a descriptor in non-blocking mode, or a negated
+// errno; -EAGAIN: somebody listens, but can't take more connections now.
+int tier_connect_stream(const char *socket_path);
