@@ -74,5 +74,14 @@ let package = Package(
       path: "Benchmarks/TierBench", swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
+    .target(
+      name: "TierControlSupport", dependencies: ["TierAPI", "TierCore", "TierLinux", "TierServer"],
+      path: "Tests/TierControlSupport", swiftSettings: strict),
+    .testTarget(
+      name: "TierServerTests",
+      dependencies: ["TierServer", "TierClient", "TierControlSupport", "TierTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
+      name: "TierClientTests", dependencies: ["TierClient", "TierTestSupport"], swiftSettings: strict),
   ]
 )

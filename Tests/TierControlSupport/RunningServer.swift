@@ -1,0 +1,66 @@
+import Logging
+import TierCore
+import TierLinux
+import TierServer
+
+/// Runs a control server on a socket of its own until the body has returned.
+package func withControlServer<Result: Sendable>(
+  _ control: some Control, socket: String, version: String = "0.1.0",
+  _ body: @Sendable () async throws -> Result
+) async throws -> Result {
+  let (listening, signal) = AsyncStream.makeStream(of: Void.self)
+  let server = ControlServer(
+    control: control, socket: socket, version: version, logger: silentLogger, onListening: { signal.finish() }
+  )
+  return try await run(until: listening, body: body) {
+    defer { signal.finish() }
+    try await server.run()
+  }
+}
+
+/// The same for the TCP listener, on a free port.
+package func withStatusServer<Result: Sendable>(
+  _ control: some Control, _ body: @Sendable (_ port: Int) async throws -> Result
+) async throws -> Result {
+  let (listening, signal) = AsyncStream.makeStream(of: Int.self)
+  let server = StatusServer(
+    control: control, address: .init(host: "127.0.0.1", port: 0), version: "0.1.0", logger: silentLogger
+  ) { port in signal.yield(port) }
+  return try await withThrowingTaskGroup(of: Void.self) { group in
+    group.addTask {
+      defer { signal.finish() }
+      try await server.run()
+    }
+    defer { group.cancelAll() }
+    for await port in listening { return try await body(port) }
+    try await group.next()
+    throw CancellationError()
+  }
+}
+
+package let silentLogger: Logger = {
+  var logger = Logger(label: "test")
+  logger.logLevel = .critical
+  return logger
+}()
+
+/// Blocking calls must not occupy the pool that the server answers from.
+package func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws -> Result) async throws
+  -> Result
+{
+  try await withCheckedThrowingContinuation { continuation in
+    _ = OwnedThread(name: "test-client") { continuation.resume(with: Swift.Result { try body() }) }
+  }
+}
+
+private func run<Result: Sendable>(
+  until listening: AsyncStream<Void>, body: @Sendable () async throws -> Result,
+  server: @escaping @Sendable () async throws -> Void
+) async throws -> Result {
+  try await withThrowingTaskGroup(of: Void.self) { group in
+    group.addTask { try await server() }
+    defer { group.cancelAll() }
+    for await _ in listening {}
+    return try await body()
+  }
+}
