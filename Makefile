@@ -1,0 +1,56 @@
+# The two commands of the README are `make demo` and `make test`; each installs the Debian packages it needs.
+SWIFT ?= swift
+TEST_ARGS ?=
+
+.PHONY: demo test check format bench build release install clean help
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make demo      the main job from the first file to the restore, on throw-away folders
+demo: build
+	@scripts/demo.sh
+
+## make test      every test, on real file systems and servers
+test:
+	@scripts/install-packages.sh build test
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build --disable-xctest $(TEST_ARGS)
+
+## make check     what a reviewer would trip over: formatting, file sizes, shipped policies
+check:
+	@scripts/install-packages.sh build
+	$(SWIFT) format lint --strict --recursive --configuration .swift-format Sources Tests Benchmarks Package.swift
+	@scripts/tidy.sh
+
+## make format    put the sources into the one format
+format:
+	$(SWIFT) format --in-place --recursive --configuration .swift-format Sources Tests Benchmarks Package.swift
+
+## make bench     figures against peers in the same run (docs/benchmarks.md)
+bench:
+	@scripts/install-packages.sh build test bench
+	$(SWIFT) build -c release --product tier-bench
+	@.build/release/tier-bench all
+
+build:
+	@scripts/install-packages.sh build
+	$(SWIFT) build --product tierd
+	$(SWIFT) build --product tierctl
+
+## make release   optimised binaries in .build/release
+release:
+	@scripts/install-packages.sh build
+	$(SWIFT) build -c release --product tierd --static-swift-stdlib
+	$(SWIFT) build -c release --product tierctl --static-swift-stdlib
+
+## make install   release binaries, unit and examples to PREFIX (/usr/local); DESTDIR is respected
+PREFIX ?= /usr/local
+install: release
+	install -D -m755 .build/release/tierd $(DESTDIR)$(PREFIX)/bin/tierd
+	install -D -m755 .build/release/tierctl $(DESTDIR)$(PREFIX)/bin/tierctl
+	install -D -m644 packaging/systemd/tierd.service $(DESTDIR)/etc/systemd/system/tierd.service
+	install -d -m755 $(DESTDIR)/etc/tierd/policies
+
+clean:
+	rm -rf .build
