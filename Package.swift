@@ -61,6 +61,20 @@ let package = Package(
       name: "TierEngine",
       dependencies: ["TierCore", "TierLinux", .product(name: "Logging", package: "swift-log")],
       swiftSettings: strict),
+    .target(
+      name: "TierObserve", dependencies: ["TierCore", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: strict),
+    .target(
+      name: "TierDaemon",
+      dependencies: [
+        "TierCatalog", "TierEngine", "TierLinux", "TierObserve", "TierPolicyFile", "TierServer", "TierTargets",
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ], swiftSettings: strict),
+    .executableTarget(
+      name: "tierd",
+      dependencies: ["TierDaemon", "TierObserve", "TierPolicyFile", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      swiftSettings: strict),
     .testTarget(
       name: "TierEngineTests",
       dependencies: ["TierEngine", "TierCatalog", "TierTargets", "TierTestSupport"], swiftSettings: strict),

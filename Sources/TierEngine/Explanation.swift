@@ -154,6 +154,8 @@ extension Engine {
         words.say(until == .distantFuture ? "It is pinned." : "It is pinned for \(words.until(until)).")
       } else if volume.configuration.releases == .manual {
         words.say("This volume releases only by hand: tierctl release PATH")
+      } else if row.releaseDue == .distantFuture {
+        words.say("It is released only when the volume fills up, or by hand: tierctl release PATH")
       } else if let due = row.releaseDue {
         words.say(
           "Unless it is used it may be released \(words.inTime(due)), earlier if the volume fills up.")

@@ -220,8 +220,9 @@ extension Volume {
     file.policy = policy.name
     file.target = policy.target
     guard file.links == 1 else { return }
-    let changed = max(
-      file.version.modified.timestamp, file.version.changed.timestamp, file.firstSeen)
+    // Files come with times of the future, too.
+    let changed = min(
+      clock.now, max(file.version.modified.timestamp, file.version.changed.timestamp, file.firstSeen))
     let dates = policy.dates(lastChange: changed, lastUse: file.lastUsed, size: size)
     if file.state == .resident {
       file.archiveDue = dates.archiveDue
@@ -229,7 +230,7 @@ extension Volume {
     }
     if file.state == .archived {
       // Our own attribute moved ctime when the file was archived: its age counts from its content and use.
-      let quiet = max(file.version.modified.timestamp, file.firstSeen)
+      let quiet = min(clock.now, max(file.version.modified.timestamp, file.firstSeen))
       file.releaseDue = policy.dates(lastChange: quiet, lastUse: file.lastUsed, size: size).releaseDue
     }
   }

@@ -99,10 +99,18 @@ final class Releaser {
     intent.id = try volume.catalog.begin([intent]).first
 
     let hidden = volume.hiddenPath(copy.archiveID)
-    let stub = try stubs.make(copy, of: row, at: hidden, in: volume)
-    let old = try exchange(path, hidden)
-    let undisturbed = try wrapping("during its release") { () throws(SyscallError) in
-      try file.leaseIsUndisturbed(at: "release.undisturbed")
+    let stub: FileStatus
+    let old: FileStatus?
+    let undisturbed: Bool
+    do throws(TierError) {
+      stub = try stubs.make(copy, of: row, at: hidden, in: volume)
+      old = try exchange(path, hidden)
+      undisturbed = try wrapping("during its release") { () throws(SyscallError) in
+        try file.leaseIsUndisturbed(at: "release.undisturbed")
+      }
+    } catch {
+      try PutBack(volume: volume, log: log).run(intent)
+      throw error
     }
     guard let old, old.inode == status.inode, undisturbed else {
       try PutBack(volume: volume, log: log).run(intent, stubInode: stub.inode)

@@ -175,9 +175,10 @@ package final class WindowService: Sendable {
   }
 
   private func log(_ record: WindowRecord) {
-    let seconds = ((record.closed ?? record.opened) - record.opened).nanoseconds / 1_000_000_000
+    let tenths = ((record.closed ?? record.opened) - record.opened).nanoseconds / 100_000_000
     var fields: Logger.Metadata = [
-      "target": "\(target.name)", "seconds": "\(seconds)", "archived_files": "\(record.archivedFiles)",
+      "target": "\(target.name)", "seconds": "\(tenths / 10).\(tenths % 10)",
+      "archived_files": "\(record.archivedFiles)",
       "archived_bytes": "\(record.archivedBytes)", "restored_files": "\(record.restoredFiles)",
       "changes": "\(record.changesApplied)", "failures": "\(record.failures)",
     ]
