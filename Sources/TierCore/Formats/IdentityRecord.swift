@@ -48,21 +48,27 @@ package struct IdentityRecord: Hashable, Sendable {
   /// Throws `corruptRecord` for anything that `encoded` doesn't write, `unsupported` for a later version. What
   /// can't be read is left as it is.
   package static func parse(_ bytes: [UInt8]) throws(TierError) -> IdentityRecord {
-    guard let text = String(validating: bytes, as: UTF8.self) else { throw corrupt("it isn't UTF-8") }
-    let words = text.split(separator: " ", maxSplits: keys.count + 1, omittingEmptySubsequences: false)
-    guard let first = words.first, first.hasPrefix("tierd") else {
-      throw corrupt("it doesn't start with tierd1")
+    // By bytes, not characters: a path may begin with a combining accent, which would swallow the "=".
+    let words = bytes.split(
+      separator: UInt8(ascii: " "), maxSplits: keys.count + 1, omittingEmptySubsequences: false)
+    guard let first = words.first, first.starts(with: "tierd".utf8) else {
+      throw corrupt("it doesn't start with \(version)")
     }
-    guard first == version else {
-      throw TierError(.unsupported, "written by another version of tierd (\(first)): upgrade tierd")
+    guard first.elementsEqual(version.utf8) else {
+      throw TierError(
+        .unsupported,
+        "written by another version of tierd (\(EscapedText.encode(Array(first)))): upgrade tierd")
     }
     guard words.count == keys.count + 2 else { throw corrupt("it has \(words.count) fields") }
     var values: [String] = []
     for (key, word) in zip(keys, words.dropFirst(2)) {
-      guard word.hasPrefix(key + "=") else { throw corrupt("\(key) is missing") }
-      values.append(String(word.dropFirst(key.count + 1)))
+      guard word.starts(with: "\(key)=".utf8) else { throw corrupt("\(key) is missing") }
+      values.append(String(decoding: word.dropFirst(key.utf8.count + 1), as: UTF8.self))
     }
-    guard let record = IdentityRecord(state: String(words[1]), values) else {
+    // Numbers and escapes can be written in other ways than ours; what tierd wrote reads back to the same bytes.
+    guard let record = IdentityRecord(state: String(decoding: words[1], as: UTF8.self), values),
+      record.encoded == bytes
+    else {
       throw corrupt("a value is wrong")
     }
     return record

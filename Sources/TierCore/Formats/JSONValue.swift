@@ -78,11 +78,14 @@ private struct JSONReader {
   private mutating func object(depth: Int) -> JSONValue? {
     guard take("{") else { return nil }
     var fields: [(String, JSONValue)] = []
-    var keys: Set<String> = []
+    // By bytes: two names of different bytes are two names, even where Unicode calls them equal.
+    var keys: Set<[UInt8]> = []
     if take("}") { return .object([]) }
     repeat {
       skipSpace()
-      guard let key = string(), keys.insert(key).inserted, take(":"), let field = value(depth: depth) else {
+      guard let key = string(), keys.insert(Array(key.utf8)).inserted, take(":"),
+        let field = value(depth: depth)
+      else {
         return nil
       }
       fields.append((key, field))
@@ -131,7 +134,8 @@ private struct JSONReader {
       guard position + 4 <= scalars.count else { return nil }
       var value: UInt32 = 0
       for digit in scalars[position..<position + 4] {
-        guard let bits = Character(digit).hexDigitValue else { return nil }
+        // `hexDigitValue` alone takes full-width digits too.
+        guard digit.isASCII, let bits = Character(digit).hexDigitValue else { return nil }
         value = value << 4 | UInt32(bits)
       }
       position += 4

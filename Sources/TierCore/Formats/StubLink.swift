@@ -39,7 +39,8 @@ package struct StubLink: Hashable, Sendable {
       let slash = text.firstIndex(of: .slash), slash < mark, slash > scheme.count,
       let target = String(validating: text[scheme.count..<slash], as: UTF8.self),
       let path = RelativePath(Array(text[(slash + 1)..<mark])), !path.isRoot,
-      let id = ArchiveID(String(decoding: text[(mark + 1)...], as: UTF8.self))
+      let id = ArchiveID(String(decoding: text[(mark + 1)...], as: UTF8.self)),
+      text[(mark + 1)...].elementsEqual(id.description.utf8)
     else { return nil }
     return StubLink(target: target, path: path, archiveID: id)
   }
