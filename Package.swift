@@ -89,6 +89,14 @@ let package = Package(
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),
     .target(
+      name: "TierConsole", dependencies: ["TierAPI", "TierClient", "TierCore"], swiftSettings: strict),
+    .executableTarget(
+      name: "tierctl",
+      dependencies: [
+        "TierAPI", "TierClient", "TierConsole", "TierCore",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
+    .target(
       name: "TierControlSupport", dependencies: ["TierAPI", "TierCore", "TierLinux", "TierServer"],
       path: "Tests/TierControlSupport", swiftSettings: strict),
     .testTarget(

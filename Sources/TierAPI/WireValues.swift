@@ -8,6 +8,9 @@ package struct UTCTime: Hashable, Sendable, Comparable, CustomStringConvertible 
 
   package static func < (left: UTCTime, right: UTCTime) -> Bool { left.timestamp < right.timestamp }
 
+  /// Negative where `other` is later.
+  package func seconds(since other: UTCTime) -> Int64 { (timestamp - other.timestamp).components.seconds }
+
   package var description: String { timestamp.utcText }
 }
 
