@@ -15,7 +15,9 @@ struct SharedOptions: ParsableArguments {
     completion: .file())
   var socket: String?
 
-  @Option(name: [.short, .customLong("output")], help: ArgumentHelp("How to print.", valueName: "format"))
+  @Option(
+    name: [.customShort("o"), .customLong("output")], help: ArgumentHelp("How to print.", valueName: "format")
+  )
   var format: OutputFormat = .table
 
   var client: ControlClient { ControlClient(socket: Self.socketPath(socket)) }

@@ -17,12 +17,12 @@ struct Tierctl: ParsableCommand {
       """,
     version: TierVersion.current,
     groupedSubcommands: [
-      CommandGroup(name: "See:", subcommands: [Status.self, List.self, Usage.self, Why.self, Windows.self]),
+      CommandGroup(name: "See", subcommands: [Status.self, List.self, Usage.self, Why.self, Windows.self]),
       CommandGroup(
-        name: "Move:",
+        name: "Move",
         subcommands: [Flush.self, Restore.self, Release.self, Pin.self, Unpin.self, Undelete.self]),
-      CommandGroup(name: "Check:", subcommands: [PolicyCommands.self, Verify.self, Fsck.self, Doctor.self]),
-      CommandGroup(name: "Other:", subcommands: [Completion.self, Version.self]),
+      CommandGroup(name: "Check", subcommands: [PolicyCommands.self, Verify.self, Fsck.self, Doctor.self]),
+      CommandGroup(name: "Other", subcommands: [Completion.self, Version.self]),
     ])
 
   /// Parses, runs and exits.
