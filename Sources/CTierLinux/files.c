@@ -108,6 +108,10 @@ int tier_rename(int from, const char *from_name, int to, const char *to_name, un
   return TIER_RETRY(renameat2(from, from_name, to, to_name, flags));
 }
 
+int tier_link(int from, const char *from_name, int to, const char *to_name) {
+  return TIER_RETRY(linkat(from, from_name, to, to_name, 0));
+}
+
 int tier_unlink(int directory, const char *name, int flags) {
   return TIER_RETRY(unlinkat(directory, name, flags));
 }

@@ -17,6 +17,8 @@ extension SyscallError {
   var isTaken: Bool { errno == EEXIST }
   /// A lease isn't granted: somebody has the file open.
   var isBusy: Bool { errno == EAGAIN }
+  /// The file system lacks the call or this form of it.
+  var isUnsupported: Bool { errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP }
   /// A symbolic link stands where a file was expected.
   var isLink: Bool { errno == ELOOP }
   /// Nothing that another attempt or another moment could mend: the directory stays unreadable.

@@ -9,9 +9,12 @@ import TierCore
 package final class LinuxFileSystem: FileSystem {
   package let rootPath: [UInt8]
   private let root: Descriptor
+  private let knowsRenameFlags: Bool
 
-  /// `path` is the administrator's: symbolic links in it are followed, once, here.
-  package init(root path: String) throws(TierError) {
+  /// `path` is the administrator's: symbolic links in it are followed, once, here. `renameFlags: false` is for
+  /// tests of what can be done where the file system lacks them.
+  package init(root path: String, renameFlags: Bool = true) throws(TierError) {
+    knowsRenameFlags = renameFlags
     let bytes = Array(path.utf8)
     guard bytes.first == .slash, !bytes.contains(0) else {
       throw TierError(
@@ -128,7 +131,16 @@ package final class LinuxFileSystem: FileSystem {
       }
     try inParent(of: from) { fromDirectory, fromName throws(SyscallError) in
       try inParent(of: to) { toDirectory, toName throws(SyscallError) in
-        try check(tier_rename(fromDirectory, fromName, toDirectory, toName, flags), "renameat2", to)
+        let result =
+          flags == 0 || knowsRenameFlags
+          ? tier_rename(fromDirectory, fromName, toDirectory, toName, flags) : -EINVAL
+        if result == -EINVAL, mode == .keepExisting {
+          // GlusterFS knows no flags. A link is as careful; for a moment both names are there.
+          try check(tier_link(fromDirectory, fromName, toDirectory, toName), "linkat", to)
+          try check(tier_unlink(fromDirectory, fromName, 0), "unlinkat", from)
+        } else {
+          try check(result, "renameat2", to)
+        }
       }
     }
   }

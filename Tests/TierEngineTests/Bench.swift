@@ -39,6 +39,7 @@ final class Bench {
   private(set) var engine: Engine
   private(set) var loop: VolumeLoop
   let tuning: EngineTuning
+  let renameFlags: Bool
 
   var cache: String { folder.path("cache") }
   var nas: String { folder.path("nas") }
@@ -48,20 +49,23 @@ final class Bench {
     archive: .init(after: .seconds(60), within: .seconds(3600)),
     release: .init(after: .seconds(86_400), keepBelow: 1), keepDeleted: .seconds(86_400))
 
-  init(policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning()) throws {
+  /// `renameFlags: false`: a volume like GlusterFS, whose renames can neither exchange nor keep what is there.
+  init(policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning(), renameFlags: Bool = true) throws
+  {
     folder = try TemporaryDirectory()
     for name in ["cache", "nas", "state"] { mkdir(folder.path(name), 0o755) }
     configuration = Configuration(
       stateDirectory: folder.path("state"), volumes: [.init(name: "vol", path: folder.path("cache"))],
       targets: [.init(name: "nas", kind: .directory(path: folder.path("nas")))])
     self.tuning = tuning
+    self.renameFlags = renameFlags
     (catalog, engine, loop) = try Self.start(
-      folder, configuration, policy, tuning, clock, faults, targetFaults)
+      folder, configuration, policy, tuning, clock, faults, targetFaults, renameFlags)
   }
 
   private static func start(
     _ folder: TemporaryDirectory, _ configuration: Configuration, _ policy: Policy, _ tuning: EngineTuning,
-    _ clock: TestClock, _ faults: FaultPlan, _ targetFaults: FaultPlan
+    _ clock: TestClock, _ faults: FaultPlan, _ targetFaults: FaultPlan, _ renameFlags: Bool
   ) throws -> (SQLiteCatalog, Engine, VolumeLoop) {
     let catalog = try SQLiteCatalog(directory: folder.path("state"))
     let target = DirectoryTarget(name: "nas", path: folder.path("nas"), memory: .none) {
@@ -76,7 +80,8 @@ final class Bench {
       clock: clock, tuning: tuning, log: log, targets: [target]
     ) { _ in
       VolumeService.Ports(
-        openFiles: { () throws(TierError) in FaultInjectingFileSystem(try LinuxFileSystem(root: root), faults)
+        openFiles: { () throws(TierError) in
+          FaultInjectingFileSystem(try LinuxFileSystem(root: root, renameFlags: renameFlags), faults)
         },
         makeWatcher: { _ in SilentWatcher() })
     }
@@ -92,7 +97,7 @@ final class Bench {
   func restart(policy: Policy = Bench.policy) throws {
     catalog.close()
     (catalog, engine, loop) = try Self.start(
-      folder, configuration, policy, tuning, clock, faults, targetFaults)
+      folder, configuration, policy, tuning, clock, faults, targetFaults, renameFlags)
   }
 
   var volume: Volume { loop.volume }

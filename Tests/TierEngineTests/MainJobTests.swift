@@ -6,8 +6,9 @@ import TierTestSupport
 @testable import TierEngine
 
 @Suite struct MainJobTests {
-  @Test func archivesReleasesAndRestores() throws {
-    let bench = try Bench()
+  @Test("archives, releases and restores", arguments: [true, false])
+  func archivesReleasesAndRestores(renameFlags: Bool) throws {
+    let bench = try Bench(renameFlags: renameFlags)
     bench.write("photos/a.jpg", "content of a")
     try bench.archive()
     #expect(try bench.row("photos/a.jpg").state == .archived)
@@ -28,8 +29,9 @@ import TierTestSupport
     #expect(bench.leftovers() == [])
   }
 
-  @Test func renamesAndDeletionsReachTheTarget() throws {
-    let bench = try Bench()
+  @Test("renames and deletions reach the target", arguments: [true, false])
+  func renamesAndDeletionsReachTheTarget(renameFlags: Bool) throws {
+    let bench = try Bench(renameFlags: renameFlags)
     bench.write("a/one", "1")
     bench.write("a/two", "2")
     try bench.archive()

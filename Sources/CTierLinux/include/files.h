@@ -57,6 +57,8 @@ int tier_write_and_forget(int fd, int64_t offset, int64_t count);
 int tier_advise_sequential(int fd);
 
 int tier_rename(int from, const char *from_name, int to, const char *to_name, unsigned flags);
+// Of the name itself, symbolic links included.
+int tier_link(int from, const char *from_name, int to, const char *to_name);
 int tier_unlink(int directory, const char *name, int flags);
 int tier_make_directory(int directory, const char *name, unsigned mode);
 int tier_make_symlink(const char *text, int directory, const char *name);

@@ -40,6 +40,12 @@ struct Adopter {
     let record = volume.isPrivileged ? try identity(of: path) : nil
     let linked = record == nil ? try linkIdentity(of: path) : nil
     guard let id = record?.archiveID ?? linked else { return try displace(row, unless: nil) }
+    if var same = row, same.state == .released, same.copy?.archiveID == id {
+      // A new stub for the same content: restored from a backup, or made anew before a crash.
+      same.observeStub(entry.status)
+      volume.judge(&same, at: path)
+      return [.put(same)]
+    }
     if var moved = try renamedRow(id, entry, to: path), moved.state == .released {
       var changes = try displace(row, unless: moved)
       moved.observeStub(entry.status)

@@ -10,11 +10,15 @@ struct LocalRecovery {
 
   func run() throws(TierError) {
     let intents = try volume.catalog.openIntents(limit: 100_000).filter { $0.volume == volume.id }
-    for intent in intents {
+    for intent in intents where intent.kind != .archive {
+      try wrapping("while recovering") { () throws(SyscallError) in
+        try volume.files.settleSwap(of: volume.hiddenPath(intent.archiveID), with: intent.path)
+      }
       switch intent.kind {
       case .release: try release(intent)
       case .restore: try restore(intent)
-      case .archive, .remove, .rename: break
+      case .rename: try renewedStub(intent)
+      case .archive, .remove: break
       }
     }
     try reportLeftovers()
@@ -60,6 +64,12 @@ struct LocalRecovery {
       changes = [.put(row)]
     }
     if let id = intent.id { try volume.catalog.finish([id], applying: changes) }
+  }
+
+  /// Either the new stub or the old one; the rename itself is the target's recovery to settle.
+  private func renewedStub(_ intent: Intent) throws(TierError) {
+    let hidden = volume.hiddenPath(intent.archiveID)
+    if try status(of: hidden)?.kind == .symlink { try unlink(hidden) }
   }
 
   /// Only a lost catalog leaves these: perhaps the last copy of something, so they stay.

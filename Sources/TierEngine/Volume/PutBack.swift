@@ -11,22 +11,31 @@ struct PutBack {
   /// `stubInode`: nil where only the identity can tell the stub (after a crash).
   func run(_ intent: Intent, stubInode: UInt64? = nil) throws(TierError) {
     let hidden = volume.hiddenPath(intent.archiveID)
-    if try stubStands(intent, stubInode) {
-      try wrapping("while putting it back") { () throws(SyscallError) in
-        try volume.files.rename(hidden, to: intent.path, .exchange, at: "putBack.exchange")
-        if try volume.files.status(of: hidden, at: "putBack.status")?.kind == .symlink {
-          try volume.files.unlink(hidden, at: "putBack.unlinkStub")
-        }
-      }
-    } else if try kind(of: hidden) == .symlink {
-      // The swap never happened, or an app's file was swapped out and in again.
+    try wrapping("while undoing a release") { () throws(SyscallError) in
+      try volume.files.settleSwap(of: hidden, with: intent.path)
+    }
+    if try stubStands(intent, stubInode) { try swapBack(intent, hidden) }
+    switch try kind(of: hidden) {
+    case .symlink:
+      // Out of its place again, or it never came there.
       try wrapping("while removing its unused stub") { () throws(SyscallError) in
-        try volume.files.unlink(hidden, at: "putBack.unlinkUnused")
+        try volume.files.unlink(hidden, at: "putBack.unlinkStub")
       }
-    } else if try kind(of: hidden) != nil {
-      try keepBeside(intent, hidden)
+    case nil: break
+    default: try keepBeside(intent, hidden)
     }
     try settleRow(intent)
+  }
+
+  /// An app may be faster once more: its file, swapped out, is swapped in again.
+  private func swapBack(_ intent: Intent, _ hidden: RelativePath) throws(TierError) {
+    try wrapping("while putting it back") { () throws(SyscallError) in
+      try volume.files.swap(hidden, with: intent.path, at: "putBack.exchange")
+      let out = try volume.files.status(of: hidden, at: "putBack.status")
+      if let out, out.kind != .symlink {
+        try volume.files.swap(hidden, with: intent.path, at: "putBack.exchangeAgain")
+      }
+    }
   }
 
   private func stubStands(_ intent: Intent, _ stubInode: UInt64?) throws(TierError) -> Bool {

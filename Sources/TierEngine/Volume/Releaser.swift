@@ -132,7 +132,7 @@ final class Releaser {
   /// Swaps the names, durably. Gives what stands at the hidden one now.
   private func exchange(_ path: RelativePath, _ hidden: RelativePath) throws(TierError) -> FileStatus? {
     try wrapping("while putting its stub in place") { () throws(SyscallError) in
-      try volume.files.rename(hidden, to: path, .exchange, at: "release.exchange")
+      try volume.files.swap(hidden, with: path, at: "release.exchange")
       try volume.files.syncDirectory(path.parent, at: "release.syncParent")
       return try volume.files.status(of: hidden, at: "release.statusOld")
     }

@@ -206,11 +206,11 @@ struct Restorer {
   private func swap(_ item: Prepared, _ path: RelativePath) throws(TierError) -> FileStatus {
     let files = item.volume.files
     return try wrapping("while putting it in its place") { () throws(SyscallError) in
-      try files.rename(item.hidden, to: path, .exchange, at: "restore.exchange")
+      try files.swap(item.hidden, with: path, at: "restore.exchange")
       let out = try files.status(of: item.hidden, at: "restore.statusStub")
       guard out?.inode == item.row.version.inode else {
         // An app was faster: its file gets its name back.
-        try files.rename(item.hidden, to: path, .exchange, at: "restore.exchangeBack")
+        try files.swap(item.hidden, with: path, at: "restore.exchangeBack")
         throw .vanished(path)
       }
       try files.syncDirectory(path.parent, at: "restore.syncParent")
@@ -226,6 +226,7 @@ struct Restorer {
     run.count { $0.failures += 1 }
     run.log.warning(
       "restore failed", metadata: ["path": "\(item.volume.absolute(item.path))", "error": "\(error)"])
+    try? item.volume.files.settleSwap(of: item.hidden, with: item.path)
     try? item.volume.files.unlink(item.hidden, at: "restore.abandon")
     item.volume.note(item.row.id, reason: "\(error)")
     if let id = item.intent.id { try run.engine.catalog.finish([id], applying: []) }

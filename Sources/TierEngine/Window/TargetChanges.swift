@@ -152,7 +152,7 @@ struct TargetChanges {
         case .unsupported:
           break
         }
-        if row.state == .released, outcome == .done { try rewriteStub(&row, path, volume) }
+        if row.state == .released, outcome == .done { try rewriteStub(&row, path, intent, volume) }
         changes.append(.put(row))
       }
       try catalog.finish(finished, applying: changes)
@@ -161,19 +161,20 @@ struct TargetChanges {
   }
 
   /// The stub of a renamed file names its copy's place: it is replaced by one that is true again.
-  private func rewriteStub(_ row: inout CatalogFile, _ path: RelativePath, _ volume: Volume) throws(TierError)
-  {
+  private func rewriteStub(
+    _ row: inout CatalogFile, _ path: RelativePath, _ intent: Intent, _ volume: Volume
+  ) throws(TierError) {
     guard let copy = row.copy, try volume.isStub(path, of: copy.archiveID, at: "rename.isStub") else {
       return
     }
-    let hidden = volume.hiddenPath(ArchiveID.random())
+    let hidden = volume.hiddenPath(intent.archiveID)
     let stub = try run.engine.stubs(for: volume).make(copy, of: row, at: hidden, in: volume)
     let inode = row.version.inode
     let isOurs = try wrapping("while renewing its stub") { () throws(SyscallError) in
-      try volume.files.rename(hidden, to: path, .exchange, at: "rename.exchangeStub")
+      try volume.files.swap(hidden, with: path, at: "rename.exchangeStub")
       let out = try volume.files.status(of: hidden, at: "rename.statusStub")
       if out?.inode != inode {
-        try volume.files.rename(hidden, to: path, .exchange, at: "rename.exchangeBack")
+        try volume.files.swap(hidden, with: path, at: "rename.exchangeBack")
       }
       try volume.files.unlink(hidden, at: "rename.unlinkStub")
       return out?.inode == inode
