@@ -77,7 +77,9 @@ NFS_CORE_PARAM {
 }
 NFS_KRB5 { Active_krb5 = false; }
 NFSv4 { Graceless = true; RecoveryBackend = fs; RecoveryRoot = "/run/nas/recovery"; }
-EXPORT_DEFAULTS { SecType = sys; Protocols = 3; Transports = TCP; }
+EXPORT_DEFAULTS { SecType = sys; Protocols = 3; Transports = TCP; Attr_Expiration_Time = 0; }
+# As the kernel's server: what a person does on the NAS itself is seen at once.
+MDCACHE { Dir_Chunk = 0; }
 EXPORT {
   Export_Id = 1; Path = "/run/nas/volume1/tier"; Pseudo = "/volume1/tier"; Access_Type = $access;
   Squash = $squash; PrivilegedPort = $privileged; FSAL { Name = VFS; }

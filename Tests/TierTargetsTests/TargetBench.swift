@@ -19,7 +19,7 @@ struct TargetKind: Sendable, CustomTestStringConvertible {
   /// False where a name too long for `.conflict-…` can't be set aside.
   var setsAsideLongNames = true
 
-  static let all: [TargetKind] = [.directory]
+  static let all: [TargetKind] = [.directory] + nfsKinds
 }
 
 /// A target root, seen from both sides: through the port, and as the NAS's own plain files.

@@ -146,13 +146,18 @@ extension NFSConnection {
     }
   }
 
-  func change(_ file: NFSHandle, _ changes: NFSChanges, then: @escaping (Answer<Void>) -> Void) {
+  /// `then` gets the file as it is afterwards, where the server tells: it may do less than it was asked for.
+  func change(_ file: NFSHandle, _ changes: NFSChanges, then: @escaping (Answer<NFSAttributes?>) -> Void) {
     file.withHandle { handle in
       var arguments = SETATTR3args()
       arguments.object = handle
       arguments.new_attributes = changes.sattr
       call("SETATTR", SETATTR3res.self, { rpc_nfs3_setattr_async($0, nfsAnswered, &arguments, $1) }) {
-        then(Self.answer("SETATTR", $0.pointee.status) {})
+        reply in
+        then(
+          Self.answer("SETATTR", reply.pointee.status) {
+            NFSAttributes(reply.pointee.SETATTR3res_u.resok.obj_wcc.after)
+          })
       }
     }
   }

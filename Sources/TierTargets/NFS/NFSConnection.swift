@@ -27,6 +27,7 @@ final class NFSConnection {
   private let clock = SystemClock()
   private var lastAnswer: Duration = .zero
   private var fault: TierError?
+  private var socketError: Int32 = 0
 
   /// `port` 0 asks the server's portmapper.
   init(
@@ -60,7 +61,7 @@ final class NFSConnection {
       while !isConnected { try turn() }
     } catch {
       close()
-      throw server.connectFault(error, program, port: port, within: timeout)
+      throw server.connectFault(error, socketError, program, port: port, within: timeout)
     }
   }
 
@@ -111,6 +112,7 @@ final class NFSConnection {
     let left = lastAnswer + timeout - clock.monotonic
     var event = pollfd(fd: rpc_get_fd(rpc), events: Int16(rpc_which_events(rpc)), revents: 0)
     let ready = poll(&event, 1, Int32(clamping: max(1, left.nanoseconds / 1_000_000)))
+    if event.revents & Int16(POLLERR | POLLHUP) != 0 { noteSocketError(event.fd) }
     if ready > 0, rpc_service(rpc, Int32(event.revents)) < 0 {
       breakOff("service", text: rpc_get_error(rpc).map { String(cString: $0) })
     } else if ready == 0, outstanding > 0, clock.monotonic - lastAnswer >= timeout {
@@ -133,7 +135,16 @@ final class NFSConnection {
   }
 
   private func breakOff(_ name: String, text: String?) {
-    if fault == nil { fault = server.brokenFault(during: name, text: text ?? "", hasPrivilegedPort) }
+    guard fault == nil else { return }
+    let cause =
+      socketError == 0 ? "\(name): \(text ?? "no reason given")" : "\(name): \(errnoText(socketError))"
+    fault = server.brokenFault(cause, hasPrivilegedPort)
+  }
+
+  /// libnfs says only that the socket failed.
+  private func noteSocketError(_ socket: Int32) {
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    getsockopt(socket, SOL_SOCKET, SO_ERROR, &socketError, &length)
   }
 }
 
@@ -173,14 +184,15 @@ extension NFSConnection {
     }
   }
 
-  /// One call for each item, at most `callsInFlight` of them under way; the answers in the items' order.
+  /// One call for each item, at most `inFlight` of them under way; the answers in the items' order.
   func each<Item, Value>(
-    _ items: some Collection<Item>, _ start: (Item, @escaping (Value) -> Void) -> Void
+    _ items: some Collection<Item>, inFlight: Int = callsInFlight,
+    _ start: (Item, @escaping (Value) -> Void) -> Void
   ) throws(TierError) -> [Value] {
     var answers = [Value?](repeating: nil, count: items.count)
     var missing = 0
     for (index, item) in items.enumerated() {
-      while missing >= Self.callsInFlight { try turn() }
+      while missing >= inFlight { try turn() }
       missing += 1
       start(item) {
         answers[index] = $0
@@ -191,5 +203,7 @@ extension NFSConnection {
     return answers.map { $0! }
   }
 
-  static var callsInFlight: Int { 128 }
+  static var callsInFlight: Int { 64 }
+  /// Renames into one directory wait for each other on the server; this many still share one journal commit.
+  static var renamesInFlight: Int { 16 }
 }

@@ -73,7 +73,10 @@ extension TierError {
           "the server no longer knows the folder: it was replaced meanwhile; tierd tries again"
         )
       case .notDirectory:
-        (.targetFailed, .retry, "a file stands on the target where a folder is needed: rename it there")
+        (
+          .targetDenied, .retry,
+          "something that is no folder stands where one is needed: rename it on the target"
+        )
       case .isDirectory: (.targetFailed, .retry, "a folder stands on the target where a file is expected")
       case .nameTooLong: (.targetFailed, .permanent, "the name is too long for the target's file system")
       case .fileTooLarge: (.targetFailed, .permanent, "the file is too large for the target's file system")

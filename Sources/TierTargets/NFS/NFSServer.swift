@@ -40,32 +40,34 @@ struct NFSServer: Sendable {
       path: host, disposition: .retry)
   }
 
-  /// What ended an established connection, or kept one from being established. `text` is libnfs's.
-  func brokenFault(during call: String, text: String, _ hasPrivilegedPort: Bool) -> TierError {
-    if text.contains("AUTH") || text.contains("auth") {
-      let cause = hasPrivilegedPort ? "" : Self.privilegedPort + ", or "
+  /// What ended an established connection, or kept one from being established. libnfs tells only by its text that
+  /// the server refused the credentials.
+  func brokenFault(_ cause: String, _ hasPrivilegedPort: Bool) -> TierError {
+    if cause.contains("not accepted") || cause.contains("AUTH") {
+      let privileged = hasPrivilegedPort ? "" : Self.privilegedPort + "; or "
       return TierError(
         .targetDenied,
-        "the server refuses the client's identity: \(cause)allow AUTH_SYS (\"sys\") in the export's settings",
-        path: host, cause: "\(call): \(text)")
+        "the server refuses the client's identity: \(privileged)allow AUTH_SYS (\"sys\") in the export's settings",
+        path: host, cause: cause)
     }
     return TierError(
       .targetUnreachable, "the connection to the server broke: is it restarting? tierd tries again",
       path: host,
-      cause: "\(call): \(text)", disposition: .retry)
+      cause: cause, disposition: .retry)
   }
 
   func connectFault(
-    _ error: TierError, _ program: NFSConnection.Program, port: UInt16, within timeout: Duration
+    _ error: TierError, _ socketError: Int32, _ program: NFSConnection.Program, port: UInt16,
+    within timeout: Duration
   ) -> TierError {
     guard error.code != .targetDenied else { return error }
     let text = error.cause ?? ""
     let service = program == .nfs ? "NFS" : "mount"
     let place = port == 0 ? "\(host) (\(service) service)" : "\(host):\(port)"
     let message =
-      if text.contains("refused") {
+      if socketError == ECONNREFUSED {
         "nothing listens there: is the \(service) service switched on, and the port right?"
-      } else if text.contains("No route") || text.contains("unreachable") {
+      } else if [EHOSTUNREACH, ENETUNREACH, EHOSTDOWN, ENETDOWN].contains(socketError) {
         "there is no way to the host: is it switched on, and in this network?"
       } else if text.contains("not available") || text.contains("not registered") || text.contains("PROGRAM")
       {

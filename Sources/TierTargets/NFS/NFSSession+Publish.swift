@@ -44,12 +44,8 @@ extension NFSSession {
   }
 
   private func openParents(of plans: [NFSPublishPlan]) throws(TierError) {
-    let parents = try tree.open(
-      plans.flatMap { [$0.path.parent] + ($0.trash.map { [$0.parent] } ?? []) }, making: true)
-    for plan in plans {
-      plan.parent = plan.directory(parents, of: plan.path)
-      if let trash = plan.trash { plan.trashParent = plan.directory(parents, of: trash) }
-    }
+    let parents = try tree.open(plans.map(\.path.parent), making: true)
+    for plan in plans { plan.parent = plan.directory(parents, of: plan.path) }
   }
 
   /// What stands at the final names, and whether temporaries of other windows are there.
@@ -64,6 +60,8 @@ extension NFSSession {
     let strange = open.filter { !staged.contains($0.publication.upload.archiveID) }
     for (plan, answer) in zip(strange, try tree.lookup(strange.map(\.temporary))) {
       switch answer {
+      case .success(let found?) where found.attributes.size != plan.publication.upload.size:
+        plan.failOfOtherSize()
       case .success(let found): plan.hasTemporary = found != nil
       case .failure(let refusal): plan.refuse(refusal)
       }
@@ -84,20 +82,14 @@ extension NFSSession {
       plan.asideParent = plan.parent
     }
     let trashed = plans.filter { $0.isOpen && $0.fate == .trash }
+    let parents = try tree.open(trashed.map { $0.trash!.parent }, making: true)
     for (plan, answer) in zip(trashed, try tree.lookup(trashed.map { $0.trash! })) {
-      guard case .success(nil) = answer else {
-        plan.fail(
-          TierError(
-            .targetFailed, "the trash already has a file of that name, which isn't replaced",
-            path: plan.trash!.escaped,
-            disposition: .retry))
-        continue
-      }
       plan.aside = plan.trash
-      plan.asideParent = plan.trashParent
+      plan.asideParent = plan.directory(parents, of: plan.trash!)
+      if case .success(_?) = answer { plan.failOfTakenTrash() }
     }
     let moving = plans.filter { $0.isOpen && $0.aside != nil }
-    let answers = try connection.each(moving) { plan, done in
+    let answers = try connection.each(moving, inFlight: NFSConnection.renamesInFlight) { plan, done in
       connection.rename(
         plan.name, in: plan.parent!.handle, to: plan.aside!.name!, in: plan.asideParent!.handle, then: done)
     }
@@ -124,7 +116,7 @@ extension NFSSession {
   private func putInPlace(_ plans: [NFSPublishPlan]) throws(TierError) {
     let temporary = try directory(TargetLayout.temporary)
     let moving = plans.filter(\.isOpen)
-    let answers = try connection.each(moving) { plan, done in
+    let answers = try connection.each(moving, inFlight: NFSConnection.renamesInFlight) { plan, done in
       connection.rename(
         plan.publication.upload.archiveID.fileName, in: temporary.handle, to: plan.name,
         in: plan.parent!.handle,
@@ -152,7 +144,6 @@ private final class NFSPublishPlan {
   let publication: Publication
   let path: RelativePath
   var parent: NFSTree.Directory?
-  var trashParent: NFSTree.Directory?
   var standing: NFSConnection.Found?
   var hasTemporary = true
   var fate = Fate.nothing
@@ -184,7 +175,7 @@ private final class NFSPublishPlan {
   }
 
   /// True where only the content can tell whether this was published before.
-  var mayBeDone: Bool { isOpen && hasTemporary && isWanted && !isReplaced }
+  var mayBeDone: Bool { isOpen && hasTemporary && isWanted }
 
   func decide() {
     let isSame = isDone
@@ -202,10 +193,12 @@ private final class NFSPublishPlan {
     }
     if standing == nil {
       fate = .nothing
+    } else if isSame {
+      fate = .replace
     } else if isReplaced {
       fate = trash == nil ? .replace : .trash
     } else {
-      fate = isSame ? .replace : .conflict
+      fate = .conflict
     }
   }
 
@@ -218,6 +211,22 @@ private final class NFSPublishPlan {
       refuse(refusal)
       return nil
     }
+  }
+
+  func failOfOtherSize() {
+    fail(
+      TierError(
+        .targetCopyDiffers,
+        "its staged copy in \(TargetLayout.temporary) has another size: it is archived anew",
+        path: path.escaped, disposition: .retry))
+  }
+
+  func failOfTakenTrash() {
+    fail(
+      TierError(
+        .targetFailed, "the trash already has a file of that name, which isn't replaced",
+        path: trash!.escaped,
+        disposition: .retry))
   }
 
   func refuse(_ refusal: NFSRefusal) { if failure == nil { failure = (nil, refusal) } }

@@ -1,21 +1,49 @@
+import Glibc
 import TierCore
+import TierLinux
 
 extension NFSSession {
   func fetch(_ downloads: [Download], report: (Download, FetchOutcome) -> Void) throws(TierError) {
     try read(downloads, path: \.path) { download in
-      { bytes, offset throws(TierError) in
-        do throws(SyscallError) {
-          try download.destination.write(bytes, offset: offset, at: "nfs.fetch.write")
-        } catch {
-          throw TierError(error)
-        }
-      }
+      { bytes, offset throws(TierError) in try Self.write(bytes, to: download.destination, offset: offset) }
     } report: { download, outcome in
       switch outcome {
-      case .hashed(let hash, let size): report(download, .fetched(hash, size: size))
+      case .hashed(let hash, let size):
+        do throws(SyscallError) {
+          // Where it ends with zeros, which weren't written.
+          try download.destination.truncate(to: size, at: "nfs.fetch.truncate")
+          report(download, .fetched(hash, size: size))
+        } catch {
+          report(download, .failed(TierError(error)))
+        }
       case .missing: report(download, .missing)
       case .failed(let error): report(download, .failed(error))
       }
+    }
+  }
+
+  /// Blocks of zeros become holes: NFSv3 doesn't tell where the copy's holes are.
+  private static func write(_ bytes: UnsafeRawBufferPointer, to file: any OpenFile, offset: Int64)
+    throws(TierError)
+  {
+    let block = 64 << 10
+    var start = 0
+    while start < bytes.count {
+      guard !bytes.isZero(start..<min(start + block, bytes.count)) else {
+        start += block
+        continue
+      }
+      var end = min(start + block, bytes.count)
+      while end < bytes.count, !bytes.isZero(end..<min(end + block, bytes.count)) {
+        end = min(end + block, bytes.count)
+      }
+      do throws(SyscallError) {
+        let run = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+        try file.write(run, offset: offset + Int64(start), at: "nfs.fetch.write")
+      } catch {
+        throw TierError(error)
+      }
+      start = end
     }
   }
 
@@ -106,5 +134,14 @@ private final class NFSFileRead<Item>: NFSTransfer {
           .targetCopyDiffers, "what stands there is no regular file", path: "\(address)/\(path.escaped)"))
     case (.success(nil), nil), (.success(nil), .success): return .missing
     }
+  }
+}
+
+extension UnsafeRawBufferPointer {
+  fileprivate func isZero(_ range: Range<Int>) -> Bool {
+    guard let base = baseAddress, !range.isEmpty else { return true }
+    // Each byte equals its neighbour, and the first is zero.
+    return self[range.lowerBound] == 0
+      && memcmp(base + range.lowerBound, base + range.lowerBound + 1, range.count - 1) == 0
   }
 }

@@ -66,10 +66,12 @@ final class NFSSession: TargetSession {
   func move(_ from: RelativePath, to: RelativePath, expected: TargetStatus) throws(TierError) -> MoveOutcome {
     let expected = expected.clampedForNFS
     let statuses = try status(of: [from, to])
-    guard let current = statuses[0] else {
-      return statuses[1].map { $0.matches(expected) } == true ? .done : .missing
+    guard statuses[0]?.matches(expected) == true else {
+      // Moved already, whatever has come to stand at the old name since.
+      if statuses[1]?.matches(expected) == true { return .done }
+      return statuses[0] == nil ? .missing : .conflict
     }
-    guard current.matches(expected), statuses[1] == nil else { return .conflict }
+    guard statuses[1] == nil else { return .conflict }
     let source = try directory(from.parent)
     let destination = try directory(to.parent)
     guard let name = from.name, let newName = to.name else { return .conflict }

@@ -1,32 +1,4 @@
 import TierCore
-import TierLinux
-
-/// What all uploads of one `stage` share.
-final class NFSStaging {
-  let connection: NFSConnection
-  /// `.tierd/tmp`.
-  let directory: NFSHandle
-  let limits: NFSLimits
-  let address: String
-  /// False once the server refused to set an owner: its squash forbids it, and the manifest keeps the owner.
-  var setsOwner: Bool
-  /// For one piece of a source; libnfs copies it while it queues the call.
-  let buffer: UnsafeMutableRawBufferPointer
-  /// What makes it pointless to go on with any file.
-  var ending: TierError?
-
-  init(_ connection: NFSConnection, directory: NFSHandle, limits: NFSLimits, address: String, setsOwner: Bool)
-  {
-    self.connection = connection
-    self.directory = directory
-    self.limits = limits
-    self.address = address
-    self.setsOwner = setsOwner
-    buffer = .allocate(byteCount: limits.writeSize, alignment: 4096)
-  }
-
-  deinit { buffer.deallocate() }
-}
 
 /// One file on its way to `.tierd/tmp`: CREATE, WRITE …, SETATTR, COMMIT and READ … together.
 ///
@@ -45,9 +17,7 @@ final class NFSStagedFile: NFSTransfer {
   private static let roundsMost = 3
 
   // Of this round:
-  private var offset: Int64 = 0
-  private var data: Range<Int64> = 0..<0
-  private var hasher = SHA256Hasher()
+  private var content: NFSUploadContent
   private var hash: ContentHash?
   /// What the server took less of than it was sent.
   private var remainders: [Range<Int64>] = []
@@ -58,6 +28,7 @@ final class NFSStagedFile: NFSTransfer {
   init(_ upload: Upload, _ staging: NFSStaging) {
     self.upload = upload
     self.staging = staging
+    content = NFSUploadContent(upload)
   }
 
   var isFinished: Bool { step == .over && callsInFlight == 0 }
@@ -108,79 +79,35 @@ final class NFSStagedFile: NFSTransfer {
   // MARK: WRITE
 
   private func writeOn(_ budget: NFSBudget) {
-    while step == .write, let range = remainders.last ?? nextRange() {
-      let count = min(range.count, staging.limits.writeSize)
-      guard budget.take(count) else { return }
-      let isAgain = !remainders.isEmpty
-      if isAgain { remainders.removeLast() }
-      let piece = UnsafeMutableRawBufferPointer(rebasing: staging.buffer[..<count])
-      guard fill(piece, at: range.lowerBound) else { return budget.giveBack(count) }
-      if !isAgain {
-        hasher.update(UnsafeRawBufferPointer(piece))
-        offset += Int64(count)
+    do throws(TierError) {
+      while let range = try nextRange() {
+        let count = min(range.count, staging.limits.writeSize)
+        guard budget.take(count) else { return }
+        let piece = UnsafeMutableRawBufferPointer(rebasing: staging.buffer[..<count])
+        do throws(TierError) {
+          // A remainder was hashed when it was first read.
+          if remainders.popLast() == nil {
+            try content.readNext(into: piece)
+          } else {
+            try content.read(into: piece, at: range.lowerBound)
+          }
+        } catch {
+          budget.giveBack(count)
+          throw error
+        }
+        send(UnsafeRawBufferPointer(piece), at: range.lowerBound, budget)
       }
-      send(UnsafeRawBufferPointer(piece), at: range.lowerBound, budget)
+      guard callsInFlight == 0 else { return }
+      hash = try content.finish()
+    } catch {
+      return fail(error)
     }
-    guard step == .write, callsInFlight == 0 else { return }
-    guard sourceEndsHere() else { return }
-    hash = hasher.finish()
     change()
   }
 
-  /// What is to be written next: holes are left out, and hashed as the zeros that they read as.
-  private func nextRange() -> Range<Int64>? {
-    while offset < upload.size, !data.contains(offset) {
-      // Looking for holes in small files costs more than it saves.
-      guard upload.size > 64 << 10 else {
-        data = 0..<upload.size
-        break
-      }
-      do throws(SyscallError) {
-        let found =
-          try upload.source.dataRange(from: offset, at: "nfs.stage.extent") ?? upload.size..<upload.size
-        data = found.clamped(to: offset..<upload.size)
-      } catch {
-        fail(TierError(error))
-        return nil
-      }
-      hashZeros(data.lowerBound - offset)
-      offset = data.lowerBound
-    }
-    return offset < upload.size
-      ? offset..<min(data.upperBound, offset + Int64(staging.limits.writeSize)) : nil
-  }
-
-  private func hashZeros(_ count: Int64) {
-    guard count > 0 else { return }
-    withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { zeros in
-      zeros.initializeMemory(as: UInt8.self, repeating: 0)
-      var left = count
-      while left > 0 {
-        let piece = Int(min(left, Int64(zeros.count)))
-        hasher.update(UnsafeRawBufferPointer(rebasing: zeros[..<piece]))
-        left -= Int64(piece)
-      }
-    }
-  }
-
-  private func fill(_ piece: UnsafeMutableRawBufferPointer, at offset: Int64) -> Bool {
-    var filled = 0
-    while filled < piece.count {
-      do throws(SyscallError) {
-        let count = try upload.source.read(
-          into: UnsafeMutableRawBufferPointer(rebasing: piece[filled...]), offset: offset + Int64(filled),
-          at: "nfs.stage.read")
-        if count == 0 {
-          fail(sourceChanged("it ends at byte \(offset + Int64(filled)) of \(upload.size)"))
-          return false
-        }
-        filled += count
-      } catch {
-        fail(TierError(error))
-        return false
-      }
-    }
-    return true
+  private func nextRange() throws(TierError) -> Range<Int64>? {
+    if let remainder = remainders.last { return remainder }
+    return try content.nextRange()
   }
 
   private func send(_ piece: UnsafeRawBufferPointer, at offset: Int64, _ budget: NFSBudget) {
@@ -200,45 +127,50 @@ final class NFSStagedFile: NFSTransfer {
     }
   }
 
-  private func sourceEndsHere() -> Bool {
-    do throws(SyscallError) {
-      let byte = UnsafeMutableRawBufferPointer(rebasing: staging.buffer[..<1])
-      if try upload.source.read(into: byte, offset: upload.size, at: "nfs.stage.end") == 0 { return true }
-      fail(sourceChanged("it is longer than \(upload.size) bytes"))
-    } catch {
-      fail(TierError(error))
-    }
-    return false
-  }
-
-  private func sourceChanged(_ cause: String) -> TierError {
-    TierError(
-      .fileChanged, "it was written while it was copied: tierd takes it again later",
-      path: upload.sourcePath.escaped,
-      cause: cause, disposition: .retry)
-  }
-
   // MARK: SETATTR
 
   private func change() {
     step = .change
     let metadata = upload.metadata
-    let setsOwner = staging.setsOwner
+    let owner = staging.setsOwner ? (user: metadata.owner, group: metadata.group) : nil
     callsInFlight += 1
     // The size matters where the file ends with a hole.
     connection.change(
       handle!,
       NFSChanges(
-        mode: metadata.mode, owner: setsOwner ? (metadata.owner, metadata.group) : nil,
-        size: data.upperBound < upload.size || data.isEmpty ? upload.size : nil,
+        mode: metadata.mode & ~Self.specialBits, owner: owner,
+        size: content.endsWithHole ? upload.size : nil,
         times: (metadata.modified, metadata.accessed))
     ) { [self] answer in
       callsInFlight -= 1
       switch answer {
-      case .success: commitAndReadBack()
-      case .failure(let refusal) where setsOwner && (refusal.status.isDenial || refusal.status == .invalid):
+      case .success(let result):
+        // Squash either refuses an owner or silently sets another.
+        let isOwned = result.map { $0.owner == owner?.user && $0.group == owner?.group }
+        if isOwned == false { staging.setsOwner = false }
+        if isOwned == true, metadata.mode & Self.specialBits != 0 {
+          changeMode()
+        } else {
+          commitAndReadBack()
+        }
+      case .failure(let refusal)
+      where owner != nil && (refusal.status.isDenial || refusal.status == .invalid):
         staging.setsOwner = false
         change()
+      case .failure(let refusal): fail(refusal)
+      }
+    }
+  }
+
+  /// setuid and setgid: setting an owner clears them, and under another owner they would mean something else.
+  private static let specialBits: UInt16 = 0o6000
+
+  private func changeMode() {
+    callsInFlight += 1
+    connection.change(handle!, NFSChanges(mode: upload.metadata.mode)) { [self] answer in
+      callsInFlight -= 1
+      switch answer {
+      case .success: commitAndReadBack()
       case .failure(let refusal): fail(refusal)
       }
     }
@@ -286,9 +218,7 @@ final class NFSStagedFile: NFSTransfer {
         path: staging.address, disposition: .retry)
       return fail(staging.ending!)
     }
-    offset = 0
-    data = 0..<0
-    hasher = SHA256Hasher()
+    content = NFSUploadContent(upload)
     remainders = []
     verifiers = []
     isCommitted = false

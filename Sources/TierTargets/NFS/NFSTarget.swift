@@ -126,9 +126,10 @@ package struct NFSTarget: Target {
     if let text = try session.readRecord(TargetLayout.format, limit: TargetLayout.formatLimit) {
       try TargetLayout.checkFormat(text, at: properties.address)
     } else {
-      try makeFormat(session, tree)
+      try makeFormat(session)
     }
-    if memory.load(preparedKey) == nil { memory.store(preparedKey, [1]) }
+    memory.store(preparedKey, [1])
+    _ = try session.directory(TargetLayout.temporary)
     let format = try session.find(TargetLayout.format)
     switch try connection.wait({ connection.commit(format, then: $0) }) {
     case .success(let verifier): return verifier
@@ -136,15 +137,16 @@ package struct NFSTarget: Target {
     }
   }
 
-  /// A target that had been prepared and now isn't is most likely a NAS whose disk isn't there: an empty folder
+  /// A target that was prepared before and now isn't is most likely a NAS whose disk isn't there: an empty folder
   /// that must not be filled.
-  private func makeFormat(_ session: NFSSession, _ tree: NFSTree) throws(TierError) {
-    if memory.load(preparedKey) != nil, case .success(nil)? = try tree.lookup([TargetLayout.folder]).first {
+  private func makeFormat(_ session: NFSSession) throws(TierError) {
+    guard memory.load(preparedKey) == nil else {
       throw TierError(
-        .targetFailed,
-        "this share was a target of tierd, but its folder \(TargetLayout.folder) is gone: is the right disk in "
-          + "place? If the share was emptied on purpose, make an empty folder \(TargetLayout.folder) in it",
-        path: properties.address)
+        .targetUnreachable,
+        "this share was target \(name), but its \(TargetLayout.format) is gone: most likely the NAS's disk is not in "
+          + "place. If it was emptied on purpose, write \"tierd target format \(TargetLayout.formatVersion)\" into "
+          + "\(TargetLayout.format)",
+        path: properties.address, disposition: .retry)
     }
     try session.writeRecord(TargetLayout.formatText, to: TargetLayout.format)
   }

@@ -50,12 +50,16 @@ struct NFSAttributes: Hashable {
   var isDirectory: Bool
   var size: Int64
   var modified: FileTime
+  var owner: UInt32
+  var group: UInt32
 
   init(_ attributes: fattr3) {
     isRegular = attributes.type == NF3REG
     isDirectory = attributes.type == NF3DIR
     size = Int64(clamping: attributes.size)
     modified = FileTime(seconds: Int64(attributes.mtime.seconds), nanoseconds: attributes.mtime.nseconds)
+    owner = attributes.uid
+    group = attributes.gid
   }
 
   init?(_ attributes: post_op_attr) {
