@@ -4,6 +4,7 @@ import TierCore
 struct NameArena: Sendable {
   private var bytes: [UInt8] = []
   private(set) var unusedBytes = 0
+  var byteCount: Int { bytes.count }
   var isWasteful: Bool { unusedBytes > 64 << 10 && unusedBytes * 2 > bytes.count }
 
   /// The name's place. Names have at most 255 bytes.

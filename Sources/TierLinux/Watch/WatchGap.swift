@@ -27,7 +27,7 @@ extension DirectoryWatches {
   /// The oldest ones. `directoriesNeeded`: as counted when a limit was met.
   func describeGaps(atMost count: Int, directoriesNeeded: Int) -> [WatchCoverage.Gap] {
     let limits = try? WatchLimits.current()
-    let others = max(0, (limits?.watches ?? 0) - (heldAtLimit ?? 0))
+    let others = max(0, (limits?.watches.count ?? 0) - (heldAtLimit ?? 0))
     let needed = max(directoriesNeeded, tree.watchedCount + limitGapCount)
     return gaps.keys.sorted().prefix(count).compactMap { index in
       guard let path = tree.path(of: index), let gap = gaps[index] else { return nil }

@@ -20,7 +20,7 @@ package struct WatchPreflight: Hashable, Sendable {
 
   /// Nil where the limit leaves room. What other programs of this user watch isn't known beforehand.
   package var shortage: String? {
-    directories > limits.watches ? limits.watchShortage(needed: directories, others: 0) : nil
+    directories > limits.watches.count ? limits.watchShortage(needed: directories, others: 0) : nil
   }
 
   static func count(_ root: OpenDirectory, atMost limit: Duration) throws(SyscallError) -> (Int, Bool) {

@@ -5,7 +5,7 @@ extension WatchSession {
   /// What one event means: the hint that it gives, and what becomes of the watches.
   func handle(_ event: InotifyEvent) {
     if event.has(IN_Q_OVERFLOW) {
-      let limit = (try? WatchLimits.current().queuedEvents).map { " (fs.inotify.max_queued_events is \($0))" }
+      let limit = (try? WatchLimits.current().queuedEvents).map { " (\($0.setting) is \($0.count))" }
       eventsWereLost("the kernel's queue of events overflowed" + (limit ?? ""))
       return
     }

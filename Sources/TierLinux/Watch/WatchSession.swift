@@ -40,7 +40,7 @@ final class WatchSession {
   init(path: String, root: OpenDirectory, source: any WatchSource, pace: WatchPace, clock: any TierClock) {
     self.path = path
     self.source = source
-    self.pace = pace
+    self.pace = pace.fitting((try? WatchLimits.current().queuedEvents.count) ?? 16)
     self.clock = clock
     mark = RootMark(root, path: path)
     watches = DirectoryWatches(source: source, root: root) { clock.monotonic }

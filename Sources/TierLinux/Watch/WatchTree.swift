@@ -35,6 +35,7 @@ struct WatchTree: Sendable {
   init(rootInode: UInt64 = 0) { nodes = [Node(parent: Self.none, inode: rootInode)] }
 
   var watchedCount: Int { byWatch.count }
+  var nameBytes: Int { names.byteCount }
   /// All indices ever given out lie below.
   var indexLimit: Index { Index(nodes.count) }
 

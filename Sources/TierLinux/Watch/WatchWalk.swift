@@ -16,6 +16,13 @@ package struct WatchPace: Hashable, Sendable {
     self.unhurriedAfter = unhurriedAfter
     self.restShare = restShare
   }
+
+  /// A listed directory leaves up to two events in the queue, its own and its parent's.
+  func fitting(_ queuedEvents: Int) -> WatchPace {
+    var pace = self
+    pace.batch = max(1, min(batch, queuedEvents / 8))
+    return pace
+  }
 }
 
 /// When a walk pauses, and for how long.

@@ -63,6 +63,8 @@ final class OpenDirectory {
   /// The names of the directories in it.
   func subdirectories(_ buffer: UnsafeMutableRawBufferPointer) throws(SyscallError) -> [FileName] {
     var names: [FileName] = []
+    // It may have been listed before.
+    lseek(descriptor.raw, 0, SEEK_SET)
     while true {
       let filled = tier_read_directory(descriptor.raw, buffer.baseAddress, buffer.count)
       guard filled >= 0 else { throw SyscallError(call: "getdents64", path: "", errno: Int32(-filled)) }

@@ -27,7 +27,7 @@ import TierTestSupport
     let names = [
       #"\xff\xfe"#, #"a\x0ab"#, "-rf", #"gr\xc3\xbcn"#, #"gru\xcc\x88n"#, "Case", "case", "...", " ", "*",
       String(repeating: "a", count: 255),
-    ].map(at)
+    ].map { RelativePath(escaped: $0)! }
     for name in names {
       try fixture.files.makeDirectory(name, mode: 0o755, at: "test.mkdir")
       try fixture.make(name.appending(FileName([0xC3, 0x0A])!))
@@ -35,7 +35,8 @@ import TierTestSupport
     let hints = try fixture.settle()
     for name in names { #expect(hints.contains(.subtree(name))) }
     try fixture.expectEveryDirectoryIsHeard()
-    try fixture.files.rename(at("Case"), to: at(#"CASE\x01"#), .replace, at: "test.rename")
+    try fixture.files.rename(
+      at("Case"), to: RelativePath(escaped: #"CASE\x01"#)!, .replace, at: "test.rename")
     try fixture.settle()
     try fixture.expectEveryDirectoryIsHeard()
   }

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Synchronization
 import Testing
@@ -19,13 +20,14 @@ final class WatchFixture {
 
   /// `inMemory`: for tests that make many directories, where the disk would take the time.
   init(
-    at path: String? = nil, inMemory: Bool = false, pace: WatchPace = WatchPace(), source: SourceTap? = nil
+    at path: String? = nil, inMemory: Bool = false, pace: WatchPace = WatchPace(),
+    clock: any TierClock = SystemClock(), source: SourceTap? = nil
   ) throws {
     let hasMemory = inMemory && access("/dev/shm", W_OK) == 0
     directory = path == nil ? try TemporaryDirectory(in: hasMemory ? "/dev/shm" : nil) : nil
     self.path = path ?? directory!.path
     files = try LinuxFileSystem(root: self.path)
-    watcher = try InotifyWatcher(path: self.path, pace: pace) { (wakeup) throws(SyscallError) in
+    watcher = try InotifyWatcher(path: self.path, pace: pace, clock: clock) { (wakeup) throws(SyscallError) in
       let real = try InotifySource(wakeup: wakeup)
       guard let source else { return real }
       source.real = real
@@ -39,6 +41,20 @@ final class WatchFixture {
     var progress: [Int] = []
     try Self.instanceLock.withLock { _ in try watcher.start { progress.append($0) } }
     return progress
+  }
+
+  private static let queueSetting = "/proc/sys/fs/inotify/max_queued_events"
+  static let mayShortenQueue = access(queueSetting, W_OK) == 0
+
+  /// With a queue of 16 events. The setting is the machine's: changed only while no other test makes its
+  /// instance, which keeps the value.
+  func startWithShortQueue() throws {
+    try Self.instanceLock.withLock { _ in
+      let before = try String(contentsOfFile: Self.queueSetting, encoding: .utf8)
+      try "16".write(toFile: Self.queueSetting, atomically: false, encoding: .utf8)
+      defer { try? before.write(toFile: Self.queueSetting, atomically: false, encoding: .utf8) }
+      try watcher.start { _ in }
+    }
   }
 
   /// Collects until all that happened so far has been told: the hint about a new file comes after it.
@@ -72,19 +88,15 @@ final class WatchFixture {
   func makeDirectories(_ path: String) throws { try makeDirectories(at(path)) }
 
   func makeDirectories(_ path: RelativePath) throws {
-    var current = RelativePath.root
-    for name in path.components {
-      current = current.appending(name)
-      if try files.status(of: current, at: "test.status") == nil {
-        try files.makeDirectory(current, mode: 0o755, at: "test.mkdir")
-      }
-    }
+    try files.makeParents(of: path.appending(FileName("x")!))
   }
 
   func directories() throws -> [RelativePath] {
     var found: [RelativePath] = [.root]
     var rest: [RelativePath] = [.root]
     while let next = rest.popLast() {
+      // Listing makes events too, and a short queue would overflow.
+      hints += try watcher.wait(atMost: .zero)
       for entry in try files.list(next, at: "test.list") where entry.status.kind == .directory {
         let path = next.appending(entry.name)
         if path == TargetLayout.folder { continue }
@@ -95,6 +107,17 @@ final class WatchFixture {
     return found
   }
 
+  /// After the last overflow, however many the walks themselves had.
+  func waitUntilInStep() throws {
+    let clock = SystemClock()
+    var quietSince = clock.monotonic
+    try eventually("no more lost events") {
+      let hints = try watcher.wait(atMost: .milliseconds(20))
+      if !hints.isEmpty { quietSince = clock.monotonic }
+      return clock.monotonic - quietSince > .seconds(1)
+    }
+  }
+
   /// The strongest test of all watches: a file made in each directory is told of, under its right path, by one
   /// hint of its own; and no watch is left for anything else.
   func expectEveryDirectoryIsHeard(sourceLocation: SourceLocation = #_sourceLocation) throws {
@@ -102,17 +125,27 @@ final class WatchFixture {
     #expect(watcher.coverage.watchedDirectories == all.count, sourceLocation: sourceLocation)
     let expected = Set(all.map { $0.appending(FileName("heard?")!) })
     var heard: Set<RelativePath> = []
-    for file in expected { try make(file) }
-    try? eventually(within: .seconds(10)) {
-      for hint in try watcher.wait(atMost: .milliseconds(50)) {
+    func listen(_ time: Duration) throws {
+      for hint in try watcher.wait(atMost: time) {
         if case .changed(let path) = hint { heard.insert(path) }
       }
+    }
+    for file in expected {
+      try make(file)
+      try listen(.zero)
+    }
+    try? eventually(within: .seconds(10)) {
+      try listen(.milliseconds(50))
       return heard.isSuperset(of: expected)
     }
     let deaf = expected.subtracting(heard)
     #expect(
-      deaf.isEmpty, "\(deaf.count) of \(all.count), e.g. \(deaf.prefix(5))", sourceLocation: sourceLocation)
-    for file in expected { try files.unlink(file, at: "test.unlink") }
+      deaf.isEmpty, "\(deaf.count) of \(all.count), e.g. \(Array(deaf.prefix(5)))",
+      sourceLocation: sourceLocation)
+    for file in expected {
+      try files.unlink(file, at: "test.unlink")
+      _ = try watcher.wait(atMost: .zero)
+    }
     while try !watcher.wait(atMost: .zero).isEmpty {}
   }
 
@@ -130,12 +163,18 @@ final class SourceTap: WatchSource, @unchecked Sendable {
   var real: InotifySource!
   var onAdd: (Int32) throws(SyscallError) -> Int32? = { (_: Int32) throws(SyscallError) -> Int32? in nil }
   var onTurn: (WatchTurn) -> WatchTurn = { $0 }
-  var adds = 0
+  var adds: Int { numbers.count }
+  /// What was answered, in order.
+  var numbers: [Int32] = []
 
   func add(_ directory: Int32, mask: UInt32) throws(SyscallError) -> Int32 {
-    adds += 1
-    if let answer = try onAdd(directory) { return answer }
-    return try real.add(directory, mask: mask)
+    if let answer = try onAdd(directory) {
+      numbers.append(answer)
+      return answer
+    }
+    let number = try real.add(directory, mask: mask)
+    numbers.append(number)
+    return number
   }
   func remove(_ watch: Int32) { real.remove(watch) }
   func next(atMost timeout: Duration) throws(SyscallError) -> WatchTurn {
@@ -165,15 +204,13 @@ extension Hint {
   }
 }
 
-/// As escaped text, for tests to read well.
+/// For tests to read well.
 extension Hint {
   static func changed(_ text: String) -> Hint { .changed(at(text)) }
   static func written(_ text: String) -> Hint { .written(at(text)) }
   static func used(_ text: String) -> Hint { .used(at(text)) }
   static func subtree(_ text: String) -> Hint { .subtree(at(text)) }
 }
-
-func at(_ text: String) -> RelativePath { RelativePath(escaped: text)! }
 
 /// Told by one thread, seen by another.
 final class Flag: Sendable {
