@@ -98,6 +98,15 @@ extension ArchivedCopy {
   }
 }
 
+extension Intent {
+  static func sample(for file: CatalogFile) -> Intent {
+    Intent(
+      kind: .archive, epoch: Epoch(0), volume: file.volume, file: file.id, path: RelativePath(file.name),
+      target: "nas", targetPath: RelativePath("photos")!.appending(file.name), archiveID: .random(),
+      begun: Timestamp(seconds: 1))
+  }
+}
+
 /// Raised once, seen by every thread.
 final class Flag: Sendable {
   private let raised = Mutex(false)
