@@ -68,7 +68,7 @@ show ls -lR --time-style=+%T "$cache/photos"
 
 step "They are young: nothing has touched the NAS yet"
 show find "$nas" -type f
-wait_for "the scan" sh -c "'$bin/tierctl' why '$cache/photos/2026/lake/IMG_0001.jpg' | grep -q photos"
+wait_for "tierd to notice" sh -c "'$bin/tierctl' why '$cache/photos/2026/lake/IMG_0001.jpg' | grep -q 'may be archived'"
 show tierctl why "$cache/photos/2026/lake/IMG_0001.jpg"
 
 step "The oldest change reaches its deadline: one window for everything pending"
@@ -76,11 +76,12 @@ wait_for "the window" test -f "$nas/vol01/photos/2026/lake/IMG_0003.jpg"
 wait_for "the window's end" sh -c "grep -q 'window closed' '$demo/tierd.log'"
 show tierctl windows
 step "The NAS holds plain files, readable without tierd"
-show find "$nas" -type f -not -path '*/.tierd/*' -printf '%10s  %P\n'
+show sh -c "cd '$nas' && find vol01 -type f | sort | xargs ls -l --time-style=+%T"
 
 step "Unused for 8 s: the large files leave the cache; names, times and sizes stay"
 wait_for "the release" test -L "$cache/photos/2026/lake/IMG_0003.jpg"
 wait_for "the release" sh -c "! find '$cache/photos/2026' -type f | grep -q ."
+wait_for "the blocks to be freed" sh -c "! '$bin/tierctl' ls '$cache/photos/2026/lake' | grep -q releasing"
 show ls -l --time-style=+%T "$cache/photos/2026/lake"
 show tierctl ls "$cache/photos/2026/lake"
 show tierctl why "$cache/photos/2026/lake/IMG_0002.jpg"

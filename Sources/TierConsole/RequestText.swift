@@ -1,4 +1,5 @@
 import TierAPI
+import TierCore
 
 extension RequestReport: Presentable {
   /// The outcome in one line; the messages go to the standard error.

@@ -1,4 +1,5 @@
 import TierAPI
+import TierCore
 
 extension StatusReport: Presentable {
   package func text(_ style: TextStyle) -> String {

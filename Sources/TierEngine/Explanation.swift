@@ -121,7 +121,7 @@ extension Engine {
       }
     case (.released, let copy?):
       words.say(
-        "It is released: \(ByteCount.exactText(copy.size)) are on \(copy.target) as \(copy.path), here stands a stub."
+        "It is released: \(HumanText.bytes(copy.size)) are on \(copy.target) as \(copy.path), here stands a stub."
       )
       words.say("Bring it back with: tierctl restore PATH")
     case (_, nil):
@@ -177,22 +177,11 @@ struct Sentences {
 
   mutating func say(_ line: String) { lines.append(line) }
 
-  func ago(_ time: Timestamp) -> String { time >= now ? "just now" : (now - time).roughText + " ago" }
-  func inTime(_ time: Timestamp) -> String { time <= now ? "now" : "in " + (time - now).roughText }
-  func until(_ time: Timestamp) -> String { time <= now ? "a moment" : "another " + (time - now).roughText }
-}
+  private func words(_ delay: Duration) -> String { HumanText.duration(seconds: delay.components.seconds) }
 
-extension Duration {
-  /// The largest fitting unit, rounded: `3 hours`, `1 day`.
-  fileprivate var roughText: String {
-    let seconds = nanoseconds / 1_000_000_000
-    for (unit, length) in [("day", Int64(86_400)), ("hour", 3600), ("minute", 60)] where seconds >= length {
-      let count = (seconds + length / 2) / length
-      return "\(count) \(unit)\(count == 1 ? "" : "s")"
-    }
-    let count = max(1, seconds)
-    return "\(count) second\(count == 1 ? "" : "s")"
-  }
+  func ago(_ time: Timestamp) -> String { time >= now ? "just now" : words(now - time) + " ago" }
+  func inTime(_ time: Timestamp) -> String { time <= now ? "now" : "in " + words(time - now) }
+  func until(_ time: Timestamp) -> String { time <= now ? "a moment" : "another " + words(time - now) }
 }
 
 extension FileKind {

@@ -1,4 +1,5 @@
 import TierAPI
+import TierCore
 
 /// The status report as one plain page: no script, nothing loaded from elsewhere.
 struct StatusPage {

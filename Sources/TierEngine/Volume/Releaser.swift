@@ -182,6 +182,20 @@ final class Releaser {
     }
   }
 
+  /// A file that lingers needs no target to come back. False where it doesn't linger.
+  func takeBack(_ id: FileID, pinUntil: Timestamp?) throws(TierError) -> Bool {
+    guard let index = lingering.firstIndex(where: { $0.intent.file == id }) else { return false }
+    let item = lingering.remove(at: index)
+    try volume.committing { () throws(TierError) in
+      try PutBack(volume: volume, log: log).run(item.intent, stubInode: item.stubInode)
+      guard var row = try volume.catalog.file(id) else { return }
+      row.lastUsed = volume.clock.now
+      row.pinnedUntil = pinUntil ?? row.pinnedUntil
+      try volume.catalog.apply([.put(row)])
+    }
+    return true
+  }
+
   // MARK: Small parts
 
   private func openQuietly(_ path: RelativePath) throws(TierError) -> (any OpenFile)? {

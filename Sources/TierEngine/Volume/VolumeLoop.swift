@@ -76,6 +76,10 @@ final class VolumeLoop {
 
   func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] { releaser.release(rows) }
 
+  func takeBack(_ file: FileID, pinUntil: Timestamp?) throws(TierError) -> Bool {
+    try releaser.takeBack(file, pinUntil: pinUntil)
+  }
+
   /// Frees released files whose time to linger is over.
   func finishLingering() throws(TierError) { try releaser.finishLingering(waiting: false) }
 
