@@ -107,6 +107,6 @@ To go on with folders of your own:
        volumes: [{name: vol01, path: /mnt/vol01}]
        targets: [{name: nas, nfs: {host: 192.168.1.10, export: /volume1/tier}}]
   2. put a policy of three lines beside it (docs/policies.md; examples in policies/)
-  3. $bin/tierd check-policy --config tierd.yaml
-     $bin/tierd run --config tierd.yaml
+  3. ${bin#"$PWD"/}/tierd check-policy --config tierd.yaml
+     ${bin#"$PWD"/}/tierd run --config tierd.yaml
 EOF
