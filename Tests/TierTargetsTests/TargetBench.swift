@@ -13,13 +13,17 @@ struct TargetKind: Sendable, CustomTestStringConvertible {
   /// A fresh, empty target root.
   var make: @Sendable () throws -> TargetBench
   var keepsHoles = true
+  /// False where times lose their fraction of a second.
+  var keepsNanoseconds = true
   var keepsAttributes = false
+  /// False where nothing goes over before it is published.
+  var stages = true
   /// False where what isn't a regular file can't be set aside: the publication then fails, nothing changes.
   var setsAsideAnything = true
   /// False where a name too long for `.conflict-…` can't be set aside.
   var setsAsideLongNames = true
 
-  static let all: [TargetKind] = [.directory] + nfsKinds
+  static let all: [TargetKind] = [.directory] + nfsKinds + rsyncKinds
 }
 
 /// A target root, seen from both sides: through the port, and as the NAS's own plain files.

@@ -9,7 +9,7 @@ package enum Machine {
 
   package static func has(_ program: String) -> Bool {
     let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
-    return (path.split(separator: ":") + ["/usr/sbin", "/sbin"])
-      .contains { access("\($0)/\(program)", X_OK) == 0 }
+    let places = path.split(separator: ":").map(String.init) + ["/usr/sbin", "/sbin"]
+    return places.contains { access("\($0)/\(program)", X_OK) == 0 }
   }
 }
