@@ -20,12 +20,9 @@ struct TargetFactory {
       return NFSTarget(
         name: target.name, share: share, timeout: target.timeout, memory: memory, notice: notice)
     case .rsync(let server):
-      #if false
-        return RsyncTarget(
-          name: target.name, settings: server, timeout: target.timeout,
-          scratchDirectory: "\(stateDirectory)/rsync-\(target.name)", memory: memory)
-      #endif
-      fatalError()
+      return RsyncTarget(
+        name: target.name, settings: server, timeout: target.timeout,
+        scratchDirectory: "\(stateDirectory)/rsync-\(target.name)", memory: memory)
     }
   }
 
