@@ -100,7 +100,8 @@ private struct ModelRun {
   private mutating func randomChanges() -> [CatalogChange] {
     switch Int.random(in: 0..<100, using: &random) {
     case 0..<45: return [.put(randomFile(id: nil))]
-    case 45..<75: return anyFile().map { [.put(randomFile(id: $0.id))] } ?? []
+    case 45..<60: return anyFile().map { [.put(randomFile(id: $0.id))] } ?? []
+    case 60..<75: return anyFile().map { [.put(touched($0))] } ?? []
     case 75..<78: return swapped()
     case 78..<86: return anyFile().map { [.forget($0.id!)] } ?? []
     case 86..<90: return [.moveDirectory(directory(), to: directory(), name: name())]
@@ -134,6 +135,24 @@ private struct ModelRun {
     return [
       .putMove(TargetMove(archiveID: copy.archiveID, target: copy.target, file: file.id!, queued: time()))
     ]
+  }
+
+  /// One thing changed, the rest as it was: nothing else gives a trigger or an index cause to notice.
+  private mutating func touched(_ file: CatalogFile) -> CatalogFile {
+    var file = file
+    let other = randomFile(id: nil)
+    switch Int.random(in: 0..<9, using: &random) {
+    case 0: file.retryAt = other.retryAt
+    case 1: file.pinnedUntil = other.pinnedUntil
+    case 2: file.isLost.toggle()
+    case 3: file.lastUsed = other.lastUsed
+    case 4: file.version.size = other.version.size
+    case 5: file.copy?.proof = other.copy?.proof ?? .proven
+    case 6: file.copy?.archivedAt = other.lastUsed
+    case 7: file.releaseDue = other.releaseDue
+    default: if file.copy != nil, file.archiveDue == nil { file.state = .archived }
+    }
+    return file
   }
 
   private mutating func randomFile(id: FileID?) -> CatalogFile {
