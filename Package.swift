@@ -76,6 +76,9 @@ let package = Package(
       dependencies: ["TierDaemon", "TierObserve", "TierPolicyFile", .product(name: "ArgumentParser", package: "swift-argument-parser")],
       swiftSettings: strict),
     .testTarget(
+      name: "TierdTests", dependencies: ["tierd", "tierctl", "TierCore", "TierLinux", "TierTestSupport"],
+      swiftSettings: strict),
+    .testTarget(
       name: "TierEngineTests",
       dependencies: ["TierEngine", "TierCatalog", "TierTargets", "TierTestSupport"], swiftSettings: strict),
     .testTarget(

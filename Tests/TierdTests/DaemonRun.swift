@@ -1,0 +1,88 @@
+import Glibc
+import Synchronization
+import TierCore
+import TierLinux
+import TierTestSupport
+
+/// The real `tierd` on folders of its own, and the real `tierctl` to talk to it.
+final class DaemonRun: Sendable {
+  let folder: TemporaryDirectory
+  private let state: Watched
+  private let thread: OwnedThread
+
+  /// Shared with the child's own thread.
+  private final class Watched: Sendable {
+    let log = Mutex<[String]>([])
+    let shouldStop = Atomic(false)
+  }
+
+  /// Beside the test's own executable.
+  static func program(_ name: String) -> String {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let length = readlink("/proc/self/exe", &buffer, buffer.count)
+    let own = String(decoding: buffer[..<max(0, length)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/"
+      + name
+  }
+
+  static func prepare() throws -> TemporaryDirectory {
+    let folder = try TemporaryDirectory()
+    for name in ["cache", "nas", "policies"] { mkdir(folder.path(name), 0o755) }
+    mkdir(folder.path("run"), 0o700)
+    let files = try folder.fileSystem()
+    try files.put(
+      at("tierd.yaml"),
+      """
+      stateDirectory: \(folder.path)/state
+      socket: \(folder.path)/run/tierd.sock
+      policies: \(folder.path)/policies
+      log: { format: json, level: info }
+      volumes: [{ name: vol, path: \(folder.path)/cache, settle: 1s }]
+      targets: [{ name: nas, directory: { path: \(folder.path)/nas } }]
+      """)
+    try files.put(
+      at("policies/notes.yaml"), "name: notes\nvolume: vol\npath: notes\nrelease: { keepBelow: 1 }\n")
+    return folder
+  }
+
+  init(_ folder: TemporaryDirectory) throws {
+    self.folder = folder
+    let state = Watched()
+    self.state = state
+    let command = ChildCommand(Self.program("tierd"), ["run", "--config", folder.path("tierd.yaml")])
+    thread = OwnedThread(name: "tierd") {
+      guard let child = try? ChildProcess(command) else { return }
+      _ = child.wait(deadline: .seconds(300)) {
+        state.shouldStop.load(ordering: .relaxed)
+      } onLine: { _, line in
+        state.log.withLock { $0.append(String(decoding: line, as: UTF8.self)) }
+      }
+    }
+  }
+
+  var log: [String] { state.log.withLock { $0 } }
+
+  func waitUntilReady() throws {
+    try eventually(within: .seconds(60), "tierd is ready") { log.contains { $0.contains("\"ready\"") } }
+  }
+
+  /// SIGTERM, then its end.
+  func stop() {
+    state.shouldStop.store(true, ordering: .relaxed)
+    thread.join()
+  }
+
+  func tierctl(_ arguments: String...) throws -> (status: Int32, output: String, errors: String) {
+    let result = try ChildProcess.run(
+      ChildCommand(
+        Self.program("tierctl"), arguments,
+        environment: ["TIERD_SOCKET": folder.path("run/tierd.sock"), "LANG": "C.UTF-8"]),
+      deadline: .seconds(60))
+    guard case .exited(let status) = result.ending else {
+      throw NeverHappened(description: "\(result.ending)")
+    }
+    return (
+      status, String(decoding: result.output, as: UTF8.self), String(decoding: result.errors, as: UTF8.self)
+    )
+  }
+}
