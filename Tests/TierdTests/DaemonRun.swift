@@ -41,7 +41,7 @@ final class DaemonRun: Sendable {
       targets: [{ name: nas, directory: { path: \(folder.path)/nas } }]
       """)
     try files.put(
-      at("policies/notes.yaml"), "name: notes\nvolume: vol\npath: notes\nrelease: { keepBelow: 1 }\n")
+      at("policies/notes.yaml"), "name: notes\nvolume: vol\npath: notes\nrelease: { keepBelow: 0 }\n")
     return folder
   }
 
