@@ -21,7 +21,7 @@ package final class Volume: Sendable {
   package let device: UInt64
 
   private let commit = Mutex(())
-  private let openedByUs = Mutex<[RelativePath: Timestamp]>([:])
+  private let openedByUs = Mutex(OwnUses())
   private let examinations = Mutex<Set<RelativePath>>([])
 
   /// tierd's own folder at the volume's root; apps never see their files move through theirs.
@@ -94,16 +94,13 @@ package final class Volume: Sendable {
 
   /// Our own opens come back as events; they must not count as an app's use.
   func noteOwnUse(of path: RelativePath) {
-    let now = clock.now
-    openedByUs.withLock { opened in
-      if opened.count > 4096 { opened = opened.filter { $0.value > now } }
-      opened[path] = now + configuration.settle + .seconds(30)
-    }
+    let now = clock.monotonic
+    openedByUs.withLock { $0.note(path, until: now + configuration.settle + .seconds(30), now: now) }
   }
 
   func isOwnUse(of path: RelativePath) -> Bool {
-    let now = clock.now
-    return openedByUs.withLock { $0[path].map { $0 > now } ?? false }
+    let now = clock.monotonic
+    return openedByUs.withLock { $0.holds(path, now: now) }
   }
 
   // MARK: Names that another thread wants looked at
@@ -117,6 +114,22 @@ package final class Volume: Sendable {
       return taken
     }
   }
+}
+
+/// What tierd opened itself a moment ago.
+struct OwnUses: Sendable {
+  private var until: [RelativePath: Duration] = [:]
+  private var cleanUpAt = 4096
+
+  /// Cleans up each time that the number has doubled: so the cost of one note stays the same.
+  mutating func note(_ path: RelativePath, until end: Duration, now: Duration) {
+    until[path] = end
+    guard until.count >= cleanUpAt else { return }
+    until = until.filter { $0.value > now }
+    cleanUpAt = max(4096, 2 * until.count)
+  }
+
+  func holds(_ path: RelativePath, now: Duration) -> Bool { until[path].map { $0 > now } ?? false }
 }
 
 /// The policies in force, replaced as a whole by a reload.
