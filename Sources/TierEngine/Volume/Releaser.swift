@@ -37,27 +37,35 @@ final class Releaser {
   /// When the next lingering file may go, on the monotonic clock.
   var nextLinger: Duration? { lingering.map(\.until).min() }
 
-  /// Releases what policies let go, and while the volume is too full, the coldest. True where it stays too full
-  /// and only a window can help.
-  func releaseDue(space: FileSystemSpace) throws(TierError) -> Bool {
+  /// What one turn came to. The volume's thread must hear events in between, and the freed files' blocks are
+  /// really free only once they lingered: so a turn is short.
+  enum Turn {
+    case done, more
+    /// Too full, and only a window can help.
+    case stuck
+  }
+
+  /// Releases what policies let go, and while the volume is too full, the coldest.
+  func releaseDue(space: FileSystemSpace) throws(TierError) -> Turn {
     let now = volume.clock.now
-    _ = release(try volume.catalog.releaseCandidates(in: volume.id, now: now, limit: 256))
+    let due = try volume.catalog.releaseCandidates(in: volume.id, now: now, limit: Self.turnFiles)
+    _ = release(due)
+    guard isTooFull(space) else { return due.count == Self.turnFiles ? .more : .done }
+    let coldest = try volume.catalog.coldestFiles(in: volume.id, now: now, limit: Self.turnFiles)
+    _ = release(coldest)
+    return coldest.isEmpty ? .stuck : .more
+  }
+
+  private static let turnFiles = 64
+
+  /// From the high watermark on until the low one. What lingers counts as free already.
+  private func isTooFull(_ space: FileSystemSpace) -> Bool {
     guard space.total > 0 else { return false }
-    let goingBytes = lingering.reduce(Int64(0)) { $0 + ($1.intent.version?.size ?? 0) }
-    let used = 1 - Double(space.available + goingBytes) / Double(space.total)
+    let going = lingering.reduce(Int64(0)) { $0 + ($1.intent.version?.size ?? 0) }
+    let used = 1 - Double(space.available + going) / Double(space.total)
     if used >= volume.configuration.highWatermark { isAboveHigh = true }
     if used <= volume.configuration.lowWatermark { isAboveHigh = false }
-    guard isAboveHigh else { return false }
-    var excess = Int64((used - volume.configuration.lowWatermark) * Double(space.total))
-    while excess > 0 {
-      let coldest = try volume.catalog.coldestFiles(in: volume.id, now: now, limit: 64)
-      let freed = release(coldest).reduce(Int64(0)) { sum, outcome in
-        if case .released(_, let bytes) = outcome { sum + bytes } else { sum }
-      }
-      if freed == 0 { return true }
-      excess -= freed
-    }
-    return false
+    return isAboveHigh
   }
 
   func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] {

@@ -228,12 +228,13 @@ final class VolumeLoop {
     let space = try wrapping("while asking for free space") { () throws(SyscallError) in
       try volume.files.space(at: "volume.space")
     }
-    let needs = volume.configuration.releases == .automatic ? try releaser.releaseDue(space: space) : false
+    let turn = volume.configuration.releases == .automatic ? try releaser.releaseDue(space: space) : .done
+    if turn == .more { nextHousekeeping = .zero }
     service.update {
       $0.space = space
-      $0.isFull = needs
+      $0.isFull = turn == .stuck
       $0.coverage = watcher.coverage
     }
-    if needs { service.engine.volumeIsFull(volume) }
+    if turn == .stuck { service.engine.volumeIsFull(volume) }
   }
 }
