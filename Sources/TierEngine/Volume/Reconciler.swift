@@ -220,9 +220,11 @@ extension Volume {
     file.policy = policy.name
     file.target = policy.target
     guard file.links == 1 else { return }
-    // Files come with times of the future, too.
-    let changed = min(
-      clock.now, max(file.version.modified.timestamp, file.version.changed.timestamp, file.firstSeen))
+    let now = clock.now
+    file.firstSeen = min(file.firstSeen, now)
+    file.lastUsed = min(file.lastUsed, now)
+    let modified = believable(file.version.modified, now) ?? file.firstSeen
+    let changed = max(modified, believable(file.version.changed, now) ?? file.firstSeen, file.firstSeen)
     let dates = policy.dates(lastChange: changed, lastUse: file.lastUsed, size: size)
     if file.state == .resident {
       file.archiveDue = dates.archiveDue
@@ -230,9 +232,15 @@ extension Volume {
     }
     if file.state == .archived {
       // Our own attribute moved ctime when the file was archived: its age counts from its content and use.
-      let quiet = min(clock.now, max(file.version.modified.timestamp, file.firstSeen))
+      let quiet = max(modified, file.firstSeen)
       file.releaseDue = policy.dates(lastChange: quiet, lastUse: file.lastUsed, size: size).releaseDue
     }
+  }
+
+  /// Another machine's clock may be ahead a little. A time further in the future, a camera's or one from before
+  /// our own clock was set right, tells nothing: taken for "now" at every look, it would postpone for ever.
+  private func believable(_ time: FileTime, _ now: Timestamp) -> Timestamp? {
+    time.timestamp - now > .seconds(24 * 3600) ? nil : min(time.timestamp, now)
   }
 
   /// The rename that a file's copy has to follow; nil where it has none.

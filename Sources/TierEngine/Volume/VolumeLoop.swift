@@ -156,7 +156,8 @@ final class VolumeLoop {
   // MARK: Scanning
 
   private var isRescanDue: Bool {
-    guard let lastScan else { return true }
+    // The clock was set back: who knows how long it takes to come there again.
+    guard let lastScan, lastScan <= volume.clock.now else { return true }
     return volume.clock.now - lastScan >= volume.configuration.rescan
   }
 
