@@ -10,6 +10,16 @@ extension TierError {
   }
 }
 
+extension TierError {
+  /// The file system's word on one name; not a failure of the catalog's or of our own.
+  var isOfOnePlace: Bool {
+    switch code {
+    case .fileSystem, .fileBusy, .fileChanged, .notFound, .unsupported, .volumeUnavailable: true
+    default: false
+    }
+  }
+}
+
 extension SyscallError {
   /// The name, or a directory on the way to it, isn't there.
   var isMissing: Bool { errno == ENOENT || errno == ENOTDIR }

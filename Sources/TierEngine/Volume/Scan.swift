@@ -23,14 +23,16 @@ struct Scan {
 
   var isFinished: Bool { waiting.isEmpty }
 
-  mutating func step(_ reconciler: Reconciler) throws(TierError) {
+  /// `leaveAlone` is told of a directory that can't be read, and throws where that ends the scan.
+  mutating func step(
+    _ reconciler: Reconciler, leaveAlone: (RelativePath, TierError) throws(TierError) -> Void
+  ) throws(TierError) {
     guard let path = waiting.popLast() else { return }
     var outcome: Reconciler.Outcome?
     do throws(TierError) {
       outcome = try reconciler.directory(path)
     } catch {
-      // Unreadable: reported by the watch as a gap; the rest of the volume must not wait for it.
-      guard error.code == .fileSystem, error.disposition == .permanent, !path.isRoot else { throw error }
+      try leaveAlone(path, error)
     }
     directories += 1
     files += outcome?.files ?? 0

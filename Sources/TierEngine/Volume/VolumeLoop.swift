@@ -16,6 +16,8 @@ final class VolumeLoop {
   private var needsScan: String?
   private var lastScan: Timestamp?
   private var nextHousekeeping = Duration.zero
+  /// Of a command; it ends this life of the volume as any other error does.
+  private var failure: TierError?
   private let releaser: Releaser
 
   init(service: VolumeService, volume: Volume, watcher: any Watcher) throws(TierError) {
@@ -52,6 +54,7 @@ final class VolumeLoop {
       try take(try watcher.wait(atMost: timeout()))
       let commands = service.takeCommands()
       for command in commands { command(.success(self)) }
+      if let failure { throw failure }
       try work()
     }
     try saveScan()
@@ -68,6 +71,7 @@ final class VolumeLoop {
       try judgeMissing(grace: .zero)
       return nil
     } catch {
+      failure = error
       return error
     }
   }
@@ -123,32 +127,51 @@ final class VolumeLoop {
 
   private func look(_ due: [Hint]) throws(TierError) {
     for hint in due {
-      switch hint {
-      case .changed(let path), .written(let path):
-        if try reconciler.name(path) { try subtree(path) }
-      case .used(let path):
-        try reconciler.used(path)
-      case .subtree(let path):
-        if path.isRoot {
-          scanNeeded("the root changed")
-        } else if try reconciler.name(path) {
-          try subtree(path)
-        }
-      case .everything(let reason):
-        log.warning("scan needed", metadata: ["volume": "\(volume.name)", "reason": "\(reason)"])
-        scanNeeded(reason)
-        try saveScan()
-      case .volumeGone:
-        break
-      }
+      do throws(TierError) { try look(hint) } catch { try leaveAlone(hint, error) }
     }
+  }
+
+  private func look(_ hint: Hint) throws(TierError) {
+    switch hint {
+    case .changed(let path), .written(let path):
+      if try reconciler.name(path) { try subtree(path) }
+    case .used(let path):
+      try reconciler.used(path)
+    case .subtree(let path):
+      if path.isRoot {
+        scanNeeded("the root changed")
+      } else if try reconciler.name(path) {
+        try subtree(path)
+      }
+    case .everything(let reason):
+      log.warning("scan needed", metadata: ["volume": "\(volume.name)", "reason": "\(reason)"])
+      scanNeeded(reason)
+      try saveScan()
+    case .volumeGone:
+      break
+    }
+  }
+
+  /// What can't be read stays as the catalog knows it, and is looked at again where that may help: one bad sector
+  /// must not keep the rest of the volume from being served.
+  private func leaveAlone(_ hint: Hint, _ error: TierError) throws(TierError) {
+    guard error.isOfOnePlace, volume.isStillThere() else { throw error }
+    if error.disposition == .retry || error.code == .notFound {
+      hints.add([hint], now: volume.clock.monotonic)
+    }
+    log.debug("left alone", metadata: ["volume": "\(volume.name)", "error": "\(error)"])
+  }
+
+  private func leaveAlone(_ directory: RelativePath, _ error: TierError) throws(TierError) {
+    if directory.isRoot { throw error }
+    try leaveAlone(.subtree(directory), error)
   }
 
   /// A directory that appeared or moved, whole. Large ones are left to the scan, which can be resumed.
   private func subtree(_ path: RelativePath) throws(TierError) {
     var walk = Scan(reason: "new directory", startedAt: volume.clock.now, from: path)
     while !walk.isFinished {
-      try walk.step(reconciler)
+      try walk.step(reconciler, leaveAlone: leaveAlone)
       if walk.directories > 1000 { return scanNeeded("\(path) appeared with over 1000 directories") }
     }
   }
@@ -185,7 +208,10 @@ final class VolumeLoop {
       needsScan = nil
       try saveScan()
     }
-    try scan?.step(reconciler)
+    try scan?.step(reconciler) { (path, error) throws(TierError) in
+      try leaveAlone(path, error)
+      log.warning("not scanned", metadata: ["path": "\(volume.absolute(path))", "error": "\(error)"])
+    }
     guard let current = scan else { return }
     if current.isFinished {
       scan = nil
@@ -221,7 +247,9 @@ final class VolumeLoop {
       scanNeeded("more names vanished at once than are kept in memory")
     }
     let judge = MissingJudge(volume: volume, reconciler: reconciler)
-    for path in missing.takeDue(grace: grace, now: volume.clock.monotonic) { try judge.judge(path) }
+    for path in missing.takeDue(grace: grace, now: volume.clock.monotonic) {
+      do throws(TierError) { try judge.judge(path) } catch { try leaveAlone(.changed(path), error) }
+    }
   }
 
   private func housekeeping() throws(TierError) {
