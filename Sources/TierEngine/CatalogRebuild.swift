@@ -71,7 +71,8 @@ struct CatalogRebuild {
     else { return false }
     return try volume.committing { () throws(TierError) in
       guard try context.catalog.files(withArchiveID: link.archiveID).isEmpty else { return false }
-      let parent = try context.catalog.directory(at: path.parent, in: volume.id) ?? volume.rootDirectory
+      // One that appeared after the scan: the next scan brings its row, and another rebuild the stub's.
+      guard let parent = try context.catalog.directory(at: path.parent, in: volume.id) else { return false }
       var copy = record.copy
       copy.proof = .proven
       var file = CatalogFile(

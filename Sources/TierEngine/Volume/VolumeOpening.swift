@@ -48,11 +48,12 @@ extension Volume {
       let marker = Array("tierd volume 1 \(ArchiveID.random())\n".utf8)
       try writeMarker(marker, files)
       try catalog.setSetting(key, to: marker)
-    case (_?, nil):
+    case (let known?, nil):
       throw unavailable(
         configuration,
-        "lacks its marker \(marker): is the file system mounted? Nothing is touched until it is back. If the "
-          + "volume was emptied on purpose, run: tierctl fsck --rebuild")
+        "lacks its marker \(marker): is the file system mounted? Nothing is touched until it is back. If this is "
+          + "the right volume all the same (restored from a backup, or emptied on purpose), write this line to "
+          + "that file: \(EscapedText.encode(known.dropLast()))")
     case (_?, _?):
       throw unavailable(
         configuration,
