@@ -53,25 +53,37 @@ extension Engine {
       var pending: [WindowService] = []
       for service in context.windowServices {
         let work = try context.catalog.pending(for: service.target.name, now: .distantFuture)
-        guard work.dueFiles + work.laterFiles + work.removals + work.moves > 0 else { continue }
-        handle.expect(files: work.dueFiles + work.laterFiles, bytes: work.dueBytes + work.laterBytes)
+        let waiting = try waiting(in: scopes, of: work, for: service.target.name)
+        guard waiting.files + work.removals + work.moves > 0 else { continue }
+        handle.expect(files: waiting.files, bytes: waiting.bytes)
         pending.append(service)
       }
       if pending.isEmpty { handle.note("nothing was pending: no target was contacted") }
-      let ended = Countdown(pending.count * scopes.count) { handle.finish() }
+      let ended = Countdown(pending.count) { handle.finish() }
+      let cause = "tierctl flush " + (scopes.first?.words ?? "") + (scopes.count > 1 ? " and others" : "")
       for service in pending {
-        for scope in scopes {
-          let order = FlushOrder(scope: scope, cause: "tierctl flush \(scope.words)", progress: handle) {
-            error in
+        service.flush(
+          FlushOrder(scopes: scopes, cause: cause, progress: handle) { error in
             if let error { handle.fail("target \(service.target.name): \(error)") }
             ended.partEnded()
-          }
-          service.flush(order)
-        }
+          })
       }
     } catch {
       handle.finish(error)
     }
+  }
+
+  private func waiting(in scopes: [Scope], of work: PendingWork, for target: String) throws(TierError)
+    -> (files: Int, bytes: Int64)
+  {
+    if scopes.contains(.all) { return (work.dueFiles + work.laterFiles, work.dueBytes + work.laterBytes) }
+    var sum = (files: 0, bytes: Int64(0))
+    for var walk in try ScopeWalk.over(scopes, target: target, engine: context) {
+      let part = try walk.count()
+      sum.files += part.files
+      sum.bytes += part.bytes
+    }
+    return sum
   }
 
   // MARK: Restore
@@ -146,13 +158,15 @@ extension Engine {
     _ file: CatalogFile, _ path: RelativePath, _ pinUntil: Timestamp?, _ handle: RequestHandle,
     _ ended: Countdown
   ) -> RestoreOrder {
-    let once = Countdown(1) { ended.partEnded() }
+    // A window that fails answers all its orders, those that were served before it failed as well.
+    let first = Countdown(1) {}
     return RestoreOrder(file: file.id!, cause: "tierctl restore \(path)", pinUntil: pinUntil) { result in
+      guard first.partEnded() else { return }
       switch result {
       case .success(let bytes): handle.advance(files: 1, bytes: bytes)
       case .failure(let error): handle.fail(error.path == nil ? "\(path): \(error)" : "\(error)")
       }
-      once.partEnded()
+      ended.partEnded()
     }
   }
 
@@ -178,7 +192,7 @@ extension Engine {
     case .archived: break
     }
     if file.copy?.proof != .proven {
-      return "its copy must first be found unharmed by a later window: tierctl flush or verify opens one"
+      return "its copy must first be found unharmed by a later window: tierctl verify PATH opens one"
     }
     if let until = file.pinnedUntil, until > context.clock.now { return "it is pinned: tierctl unpin PATH" }
     return nil

@@ -124,11 +124,14 @@ final class Countdown: Sendable {
     if parts == 0 { done() }
   }
 
-  func partEnded() {
+  /// True for the last one.
+  @discardableResult
+  func partEnded() -> Bool {
     let isLast = left.withLock { left in
       left -= 1
       return left == 0
     }
     if isLast { done() }
+    return isLast
   }
 }

@@ -5,15 +5,6 @@ import TierLinux
 /// Copies batches of files to the target, in the order that loses nothing: journal the intent, stage, check
 /// that the source didn't change, publish, manifest, then mark the file and end the journal entry.
 final class Archiver {
-  /// A file that could not go, for those who wait for it.
-  struct Held {
-    var file: CatalogFile
-    var volume: String
-    var path: RelativePath
-    var shown: String
-    var text: String
-  }
-
   private struct Prepared {
     var row: CatalogFile
     var volume: Volume
@@ -30,12 +21,16 @@ final class Archiver {
   private let run: WindowRun
   private let session: any TargetSession
   private let busy: Duration
+  /// Those who wait, and hear what becomes of the files in their scope.
+  private let flushes: [FlushOrder]
   private(set) var attempted: Set<FileID> = []
-  private(set) var held: [Held] = []
+  /// How many of the attempted ones were not archived.
+  private(set) var unfinished = 0
 
-  init(run: WindowRun, session: any TargetSession) {
+  init(run: WindowRun, session: any TargetSession, flushes: [FlushOrder]) {
     self.run = run
     self.session = session
+    self.flushes = flushes
     busy = run.engine.tuning.busyRetry
   }
 
@@ -43,6 +38,7 @@ final class Archiver {
   func archive(_ rows: [CatalogFile]) throws(TierError) {
     var batch: [Prepared] = []
     defer { for item in batch { item.file.close() } }
+    unfinished += rows.count
     for row in rows {
       if let id = row.id { attempted.insert(id) }
       if let item = try prepare(row) { batch.append(item) }
@@ -231,6 +227,10 @@ final class Archiver {
         try volume.catalog.finish(group.compactMap(\.intent.id), applying: changes)
       }
       run.touched(volume)
+      unfinished -= group.count
+      for item in group {
+        tellFlushes(of: item.row, at: item.path, in: volume) { $0.advance(files: 1, bytes: item.status.size) }
+      }
       let uploaded = group.filter { $0.unchangedCopy == nil }
       run.count { record in
         record.archivedFiles += uploaded.count
@@ -331,10 +331,15 @@ final class Archiver {
     _ row: CatalogFile, _ volume: Volume, _ path: RelativePath, _ reason: String, retryAfter: Duration? = nil
   ) {
     run.count { $0.failures += 1 }
-    held.append(
-      Held(file: row, volume: volume.name, path: path, shown: volume.absolute(path), text: reason))
+    tellFlushes(of: row, at: path, in: volume) { $0.fail("\(volume.absolute(path)): \(reason)") }
     run.log.debug(
       "not archived", metadata: ["path": "\(volume.absolute(path))", "reason": "\(reason)"])
     volume.note(row.id, reason: reason, retryAfter: retryAfter)
+  }
+
+  private func tellFlushes(
+    of row: CatalogFile, at path: RelativePath, in volume: Volume, _ body: (RequestHandle) -> Void
+  ) {
+    for order in flushes where order.covers(row, at: path, in: volume.name) { body(order.progress) }
   }
 }

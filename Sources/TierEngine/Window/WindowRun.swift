@@ -50,59 +50,27 @@ final class WindowRun {
     try changes.emptyTrash()
   }
 
-  /// Batch after batch until nothing more is due. A flush makes everything in its scope due.
+  /// Batch after batch until nothing more is due or flushed. Who flushes hears why a window failed.
   private func archive(_ session: any TargetSession, _ restorer: Restorer) throws(TierError) {
     let flushes = service.takeFlushes()
-    var unfinished = flushes
-    defer {
-      let stopped = TierError(
-        .cancelled, "the window ended before everything was archived", disposition: .retry)
-      for order in unfinished { order.done(stopped) }
-    }
-    let archiver = Archiver(run: self, session: session)
-    while !service.isStopping {
-      let rows = try nextBatch(flushes, leavingOut: archiver.attempted)
-      if rows.isEmpty { break }
-      let before = record
-      try archiver.archive(rows)
-      for order in flushes {
-        order.progress.advance(
-          files: record.archivedFiles - before.archivedFiles,
-          bytes: record.archivedBytes - before.archivedBytes)
+    var outcome: TierError?
+    defer { for order in flushes { order.done(outcome) } }
+    do throws(TierError) {
+      let archiver = Archiver(run: self, session: session, flushes: flushes)
+      var queue = try ArchiveQueue(flushes, target: service.target.name, engine: engine)
+      while !service.isStopping {
+        let rows = try queue.next(leavingOut: archiver.attempted, unfinished: archiver.unfinished)
+        if rows.isEmpty { return }
+        try archiver.archive(rows)
+        try restorer.serveWaiting()
       }
-      try restorer.serveWaiting()
+      outcome = TierError(
+        .cancelled, "tierd was stopped before everything was archived; the rest goes in a later window",
+        disposition: .retry)
+    } catch {
+      outcome = error
+      throw error
     }
-    if service.isStopping { return }
-    for order in flushes {
-      for reason in archiver.held where order.scope.covers(reason.file, at: reason.path, in: reason.volume) {
-        order.progress.fail("\(reason.shown): \(reason.text)")
-      }
-      order.done(nil)
-    }
-    unfinished = []
-  }
-
-  private func nextBatch(_ flushes: [FlushOrder], leavingOut attempted: Set<FileID>) throws(TierError)
-    -> [CatalogFile]
-  {
-    let soon = engine.clock.now + engine.tuning.settlingGrace
-    let horizon = flushes.isEmpty ? soon : .distantFuture
-    let limit = engine.tuning.batchFiles + attempted.count
-    var bytes: Int64 = 0
-    var batch: [CatalogFile] = []
-    for row in try engine.catalog.archiveCandidates(for: service.target.name, now: horizon, limit: limit) {
-      guard let id = row.id, !attempted.contains(id) else { continue }
-      if (row.archiveDue ?? .distantFuture) > soon, try !isFlushed(row, flushes) { continue }
-      batch.append(row)
-      bytes += row.version.size
-      if batch.count >= engine.tuning.batchFiles || bytes >= engine.tuning.batchBytes { break }
-    }
-    return batch
-  }
-
-  private func isFlushed(_ row: CatalogFile, _ flushes: [FlushOrder]) throws(TierError) -> Bool {
-    guard let volume = engine.volume(row.volume), let path = try volume.path(of: row) else { return false }
-    return flushes.contains { $0.scope.covers(row, at: path, in: volume.name) }
   }
 
   private func runErrands(_ session: any TargetSession) throws(TierError) {

@@ -193,11 +193,15 @@ package final class WindowService: Sendable {
 
 /// A person's `flush`: everything that waits in its scope goes now, whatever its age.
 struct FlushOrder: Sendable {
-  var scope: Scope
+  var scopes: [Scope]
   var cause: String
   var progress: RequestHandle
   /// Nil: all that could go went; else why the window failed.
   var done: @Sendable (TierError?) -> Void
+
+  func covers(_ file: CatalogFile, at path: RelativePath, in volume: String) -> Bool {
+    scopes.contains { $0.covers(file, at: path, in: volume) }
+  }
 }
 
 struct RestoreOrder: Sendable {
