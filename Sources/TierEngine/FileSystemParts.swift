@@ -88,6 +88,17 @@ extension OpenFile {
     return Array(bytes[..<length])
   }
 
+  func isOpenForWriting(at site: CallSite) throws(SyscallError) -> Bool {
+    do throws(SyscallError) {
+      try takeLease(.againstWriters, at: site)
+      try dropLease(at: site)
+      return false
+    } catch {
+      if error.isBusy { return true }
+      throw error
+    }
+  }
+
   /// Of everything from the start.
   func contentHash(at site: CallSite) throws(SyscallError) -> ContentHash {
     var hasher = SHA256Hasher()

@@ -67,7 +67,7 @@ final class Archiver {
         hold(row, volume, path, "it changed just now")
         return nil
       }
-      guard try !isOpenForWriting(file, "archive.probe") else {
+      guard try !file.isOpenForWriting(at: "archive.probe") else {
         file.close()
         hold(row, volume, path, "a process has it open for writing", retryAfter: busy)
         return nil
@@ -302,21 +302,10 @@ final class Archiver {
   private func isUnchanged(_ item: Prepared) -> Bool {
     do throws(SyscallError) {
       let isSame = try item.file.status(at: "archive.recheck").version == item.status.version
-      let isBusy = try isOpenForWriting(item.file, "archive.recheckProbe")
+      let isBusy = try item.file.isOpenForWriting(at: "archive.recheckProbe")
       return isSame && !isBusy
     } catch {
       return false
-    }
-  }
-
-  private func isOpenForWriting(_ file: any OpenFile, _ site: CallSite) throws(SyscallError) -> Bool {
-    do throws(SyscallError) {
-      try file.takeLease(.againstWriters, at: site)
-      try file.dropLease(at: site)
-      return false
-    } catch {
-      if error.isBusy { return true }
-      throw error
     }
   }
 

@@ -63,6 +63,7 @@ struct Proofs {
       else { return }
       if intact {
         current.copy?.proof = .proven
+        run.countProof()
         current.isLost = false
       } else {
         run.count { $0.failures += 1 }

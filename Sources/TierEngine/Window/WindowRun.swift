@@ -12,6 +12,7 @@ final class WindowRun {
   /// Names this window's trash folder and conflict copies: `20261123T105800Z`.
   let stamp: String
   private var batches = 0
+  private(set) var provenCopies = 0
 
   init(service: WindowService, record: WindowRecord) {
     self.service = service
@@ -84,6 +85,7 @@ final class WindowRun {
   // MARK: Bookkeeping for the parts
 
   func count(_ change: (inout WindowRecord) -> Void) { change(&record) }
+  func countProof() { provenCopies += 1 }
   func touched(_ volume: Volume) { touchedVolumes.insert(volume.name) }
 
   /// A folder of the trash that no earlier batch used: two removals of one path can't meet there.

@@ -37,20 +37,26 @@ package final class WindowService: Sendable {
 
   /// Blocks until `stop`; fails only when the daemon can't go on.
   package func run() throws(TierError) {
-    while !state.withLock({ $0.isStopping }) {
-      let now = engine.clock.now
-      let situation = try situation(now: now)
-      switch WindowPlanner.decide(situation, now: now) {
-      case .open(let cause):
-        try window(cause: cause)
-      case .sleep(let until):
-        state.withLock { $0.condition.plan(situation, nextWindow: until) }
-        // Wall time may jump: never trust one long sleep.
-        let wait = until.map { min($0 - now, .seconds(30)) } ?? .seconds(30)
-        _ = idle.wait(atMost: max(wait, .milliseconds(10)))
-      }
+    while !isStopping {
+      if let wait = try turn() { _ = idle.wait(atMost: wait) }
     }
     refuseOrders()
+  }
+
+  /// One window, if the planner wants one; else how long nothing will be to do.
+  func turn() throws(TierError) -> Duration? {
+    let now = engine.clock.now
+    let situation = try situation(now: now)
+    switch WindowPlanner.decide(situation, now: now) {
+    case .open(let cause):
+      try window(cause: cause)
+      return nil
+    case .sleep(let until):
+      state.withLock { $0.condition.plan(situation, nextWindow: until) }
+      // Wall time may jump: never trust one long sleep.
+      let wait = until.map { min($0 - now, .seconds(30)) } ?? .seconds(30)
+      return max(wait, .milliseconds(10))
+    }
   }
 
   package func stop() {
@@ -104,16 +110,32 @@ package final class WindowService: Sendable {
   // MARK: Windows
 
   private func situation(now: Timestamp) throws(TierError) -> WindowPlanner.Situation {
-    let pending = try engine.catalog.pending(for: target.name, now: now)
+    var pending = try engine.catalog.pending(for: target.name, now: now)
+    if let deadline = pending.earliestDeadline, deadline <= now {
+      try Preflight(engine: engine, target: target.name).putOff()
+      pending = try engine.catalog.pending(for: target.name, now: now)
+    }
+    let canMakeRoom = try canMakeRoom(pending, now)
+    let longestRetry = max(engine.tuning.longestRetry, configuration.retryAfter)
     return state.withLock { state in
       let urgent =
         state.restores.prefix(1).map { WindowPlanner.Urgency(cause: $0.cause) }
         + state.flushes.map { WindowPlanner.Urgency(cause: $0.cause) }
         + state.errands.map { WindowPlanner.Urgency(cause: $0.cause) }
       return WindowPlanner.Situation(
-        pending: pending, urgent: urgent, fullVolumes: state.fullVolumes.sorted(),
-        retryNotBefore: state.retryNotBefore, watermarkNotBefore: state.watermarkNotBefore)
+        pending: pending, urgent: urgent, fullVolumes: canMakeRoom ? state.fullVolumes.sorted() : [],
+        // The wall clock may have been set back meanwhile.
+        retryNotBefore: state.retryNotBefore.map { min($0, now + longestRetry) },
+        watermarkNotBefore: state.watermarkNotBefore.map { min($0, now + .seconds(3600)) })
     }
+  }
+
+  /// A full volume is helped by archiving, and by proofs of what was archived; by nothing else.
+  private func canMakeRoom(_ pending: PendingWork, _ now: Timestamp) throws(TierError) -> Bool {
+    if pending.dueFiles > 0 { return true }
+    if state.withLock({ $0.fullVolumes.isEmpty }) { return false }
+    let before = now - engine.tuning.proofDelay
+    return try !engine.catalog.unprovenFiles(on: target.name, before: before, limit: 1).isEmpty
   }
 
   /// One window, recorded whatever becomes of it. Errors of the target end the window, not the daemon.
@@ -134,7 +156,7 @@ package final class WindowService: Sendable {
     _ = try engine.catalog.record(record)
     update { $0.counters.count(record) }
     if let failure, failure.disposition == .fatal || failure.code == .catalog { throw failure }
-    conclude(failure, progress: record.archivedFiles > 0, wasFull: wasFull)
+    conclude(failure, progress: record.archivedFiles + run.provenCopies > 0, wasFull: wasFull)
     log(record)
     for name in run.touchedVolumes { engine.volumeService(name)?.wake() }
   }
