@@ -67,13 +67,17 @@ let package = Package(
     .target(
       name: "TierDaemon",
       dependencies: [
-        "TierCatalog", "TierEngine", "TierLinux", "TierObserve", "TierPolicyFile", "TierServer", "TierTargets",
+        "TierCatalog", "TierEngine", "TierLinux", "TierObserve", "TierPolicyFile", "TierServer",
+        "TierTargets",
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ], swiftSettings: strict),
     .executableTarget(
       name: "tierd",
-      dependencies: ["TierDaemon", "TierObserve", "TierPolicyFile", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+      dependencies: [
+        "TierDaemon", "TierObserve", "TierPolicyFile",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TierdTests", dependencies: ["tierd", "tierctl", "TierCore", "TierLinux", "TierTestSupport"],
@@ -100,12 +104,24 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: strict),
     .target(
-      name: "TierControlSupport", dependencies: ["TierAPI", "TierCore", "TierLinux", "TierServer"],
-      path: "Tests/TierControlSupport", swiftSettings: strict),
+      name: "TierControlSupport",
+      dependencies: [
+        "TierAPI", "TierCore", "TierLinux", "TierServer",
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ], path: "Tests/TierControlSupport", swiftSettings: strict),
     .testTarget(
       name: "TierServerTests",
       dependencies: ["TierServer", "TierClient", "TierControlSupport", "TierTestSupport"],
-      swiftSettings: strict),
+      exclude: ["Snapshots"], swiftSettings: strict),
+    .testTarget(
+      name: "TierConsoleTests", dependencies: ["TierConsole", "TierControlSupport", "TierTestSupport"],
+      exclude: ["Snapshots"], swiftSettings: strict),
+    .testTarget(
+      name: "TierctlTests",
+      dependencies: [
+        "tierctl", "TierConsole", "TierControlSupport", "TierTestSupport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: strict),
     .testTarget(
       name: "TierClientTests", dependencies: ["TierClient", "TierTestSupport"], swiftSettings: strict),
   ]

@@ -12,7 +12,7 @@ struct HTTPExchange {
   static func get(_ target: String) -> HTTPExchange { HTTPExchange("GET", target, nil) }
   static func post(_ target: String, json: [UInt8]) -> HTTPExchange { HTTPExchange("POST", target, json) }
 
-  private init(_ method: String, _ target: String, _ body: [UInt8]?) {
+  init(_ method: String, _ target: String, _ body: [UInt8]?) {
     var head = "\(method) \(target) HTTP/1.1\r\nHost: tierd\r\nConnection: close\r\n"
     if let body { head += "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n" }
     bytes = Array((head + "\r\n").utf8) + (body ?? [])

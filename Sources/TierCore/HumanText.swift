@@ -33,7 +33,7 @@ package enum HumanText {
 
   /// `0 s`, `45 s`, `12 min`, `3 h`, `5 d`: one unit, of which there are always enough to tell.
   package static func duration(seconds: Int64) -> String {
-    let length = Int64(clamping: seconds.magnitude)
+    let length = seconds.magnitude
     switch length {
     case ..<90: return "\(length) s"
     case ..<(90 * 60): return "\((length + 30) / 60) min"

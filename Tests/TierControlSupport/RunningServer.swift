@@ -1,4 +1,5 @@
 import Logging
+import ServiceLifecycle
 import TierCore
 import TierLinux
 import TierServer
@@ -62,5 +63,40 @@ private func run<Result: Sendable>(
     defer { group.cancelAll() }
     for await _ in listening {}
     return try await body()
+  }
+}
+
+/// For the graceful end: `stop` asks the server to end by itself, and it is waited for.
+package func withGracefulControlServer(
+  _ control: some Control, socket: String,
+  _ body: @Sendable (_ stop: @escaping @Sendable () async -> Void) async throws -> Void
+) async throws {
+  let (listening, signal) = AsyncStream.makeStream(of: Void.self)
+  let server = ControlServer(
+    control: control, socket: socket, version: "0.1.0", logger: silentLogger, onListening: { signal.finish() }
+  )
+  let group = ServiceGroup(
+    configuration: .init(
+      services: [.init(service: server, successTerminationBehavior: .gracefullyShutdownGroup)],
+      logger: silentLogger))
+  try await withThrowingTaskGroup(of: Void.self) { tasks in
+    tasks.addTask {
+      defer { signal.finish() }
+      try await group.run()
+    }
+    for await _ in listening {}
+    try await body { await group.triggerGracefulShutdown() }
+    try await tasks.waitForAll()
+  }
+}
+
+/// As `eventually`, for tests that share their threads with the server.
+package func eventually(
+  within limit: Duration = .seconds(30), async condition: @Sendable () async throws -> Bool
+) async throws {
+  let end = ContinuousClock.now + limit
+  while !(try await condition()) {
+    guard ContinuousClock.now < end else { throw CancellationError() }
+    try await Task.sleep(for: .milliseconds(2))
   }
 }
