@@ -45,7 +45,7 @@ package struct FileListing {
     guard !entries.isEmpty else { return "" }
     let style = renderer.style
     var columns: [Table.Column] = [
-      .init("STATE", widthMin: 13), .init("SIZE", .right, widthMin: 6), .init("MODIFIED", widthMin: 10),
+      .init("STATE", widthMin: 15), .init("SIZE", .right, widthMin: 6), .init("MODIFIED", widthMin: 10),
     ]
     if isWide {
       columns += [

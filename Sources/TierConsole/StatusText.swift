@@ -81,7 +81,7 @@ extension StatusReport: Presentable {
         cells += [
           "\(Int(volume.lowWatermark * 100))-\(Int(volume.highWatermark * 100)) %",
           "\(volume.stubs.rawValue)\(volume.releasesAutomatically ? "" : ", by hand")",
-          "\(HumanText.count(volume.watch.directories)), \(volume.watch.gapCount) gaps",
+          "\(HumanText.count(volume.watch.directories)) (\(HumanText.count(volume.watch.gapCount)) gaps)",
           "\(volume.path) (\(volume.fileSystem))",
         ]
       }

@@ -47,22 +47,29 @@ struct ControlResponder: HTTPResponder {
       // A long poll must not hold up the daemon's end.
       return try await cancelWhenGracefulShutdown { try await found.route.answer(input, control) }
     } catch let error as TierError {
-      return .error(
-        error, status: error.code == .badRequest && error.cause == "size" ? .contentTooLarge : nil)
+      return .error(error)
+    } catch is Oversized {
+      let message = "the body is larger than \(Self.bodyBytesMax >> 20) MiB: name fewer files at once"
+      return .error(TierError(.badRequest, message), status: .contentTooLarge)
     } catch {
       return .error(TierError(.internalFault, "an unexpected error", cause: "\(error)"))
     }
   }
 
   private func body(of request: Request) async throws -> [UInt8] {
+    var bytes: [UInt8] = []
     do {
-      return Array(buffer: try await request.body.collect(upTo: Self.bodyBytesMax))
-    } catch is CancellationError {
-      throw TierError(.cancelled, "the daemon is stopping: try again", disposition: .retry)
-    } catch let error as HTTPError where error.status == .contentTooLarge {
-      throw TierError(.badRequest, "the body is larger than \(Self.bodyBytesMax >> 20) MiB", cause: "size")
+      for try await piece in request.body {
+        bytes += piece.readableBytesView
+        guard bytes.count <= Self.bodyBytesMax else { throw Oversized() }
+      }
+      return bytes
+    } catch let error as Oversized {
+      throw error
     } catch {
-      throw TierError(.badRequest, "the body was not received whole", cause: "\(error)")
+      throw TierError(.cancelled, "the body was not received whole", cause: "\(error)", disposition: .retry)
     }
   }
+
+  private struct Oversized: Error {}
 }

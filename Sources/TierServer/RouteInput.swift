@@ -105,8 +105,9 @@ extension DecodingError {
     case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
       return place(context) + "not \(Self.words[ObjectIdentifier(type)] ?? "of the right type")"
     case .dataCorrupted(let context) where context.codingPath.isEmpty:
+      // Foundation calls a fraction where a whole number belongs "not valid JSON" too.
       return context.debugDescription.hasPrefix("unknown field")
-        ? context.debugDescription : "the body isn't JSON: \(context.reason)"
+        ? context.debugDescription : "the body isn't JSON, or a number in it isn't whole"
     case .dataCorrupted(let context): return place(context) + context.reason
     @unknown default: return "the body isn't as documented"
     }
@@ -124,8 +125,14 @@ extension DecodingError {
 }
 
 extension DecodingError.Context {
-  /// Foundation quotes the input: cut, and made printable.
-  fileprivate var reason: String { String(EscapedText.encode(Array(debugDescription.utf8)).prefix(200)) }
+  /// Foundation may quote the input: cut, and on one line.
+  fileprivate var reason: String {
+    var reason = ""
+    for scalar in debugDescription.unicodeScalars.prefix(300) {
+      reason.unicodeScalars.append(scalar.value < 0x20 ? " " : scalar)
+    }
+    return reason
+  }
 }
 
 extension [any CodingKey] {

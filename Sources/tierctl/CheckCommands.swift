@@ -87,11 +87,9 @@ struct PolicyExplain: ParsableCommand {
     discussion: "Example:\n  tierctl policy explain /srv/cache/photos/2026/IMG_0001.jpg")
 
   @OptionGroup var shared: SharedOptions
-  @OptionGroup var list: PathList
+  @Argument(help: "Files; they need not exist.") var paths: [TypedPath]
 
-  func run() throws {
-    for path in try list.resolved() { try shared.print(try shared.client.explain(path)) }
-  }
+  func run() throws { try shared.print(paths) { try shared.client.explain($0) } }
 }
 
 struct Verify: ParsableCommand {

@@ -6,8 +6,8 @@ struct Flush: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Archive now what is waiting, without regard to its deadline.",
     discussion: """
-      Opens a window; everything else that waits for the same NAS rides along. Files too young for their policy \
-      and files open for writing stay.
+      Opens a window and archives what is governed by a policy and changed, however young; everything else that \
+      waits for the same NAS rides along. Files that are open for writing stay.
 
       Examples:
         tierctl flush

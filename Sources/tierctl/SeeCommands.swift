@@ -86,9 +86,7 @@ struct Usage: ParsableCommand {
   @Argument(help: "Directories.") var paths: [TypedPath] = []
 
   func run() throws {
-    for path in paths.isEmpty ? [TypedPath(argument: ".")!] : paths {
-      try shared.print(try shared.client.usage(of: path.resolved()))
-    }
+    try shared.print(paths.isEmpty ? [TypedPath(argument: ".")!] : paths) { try shared.client.usage(of: $0) }
   }
 }
 
@@ -103,11 +101,9 @@ struct Why: ParsableCommand {
       """)
 
   @OptionGroup var shared: SharedOptions
-  @OptionGroup var list: PathList
+  @Argument(help: "Files.") var paths: [TypedPath]
 
-  func run() throws {
-    for path in try list.resolved() { try shared.print(try shared.client.why(path)) }
-  }
+  func run() throws { try shared.print(paths) { try shared.client.why($0) } }
 }
 
 struct Windows: ParsableCommand {

@@ -34,6 +34,14 @@ struct SharedOptions: ParsableArguments {
     let console = Console()
     try console.write(renderer(console).render(report))
   }
+
+  /// A document for each path.
+  func print(_ paths: [TypedPath], _ report: (AbsolutePath) throws -> some Presentable) throws {
+    for (index, path) in paths.enumerated() {
+      if index > 0, format == .yaml { try Console().write("---\n") }
+      try print(report(path.resolved()))
+    }
+  }
 }
 
 struct WatchOptions: ParsableArguments {
@@ -103,7 +111,7 @@ struct PathList: ParsableArguments {
 enum PolicyNames {
   /// For completion: nothing where the daemon isn't there.
   static var known: [String] {
-    let client = ControlClient(socket: SharedOptions.socketPath(nil), timeout: .seconds(1))
+    let client = ControlClient(socket: SharedOptions.socketPath(nil), timeout: .seconds(5))
     return (try? client.policies().policies.map(\.name)) ?? []
   }
 }

@@ -9,14 +9,11 @@ package func withControlServer<Result: Sendable>(
   _ control: some Control, socket: String, version: String = "0.1.0",
   _ body: @Sendable () async throws -> Result
 ) async throws -> Result {
-  let (listening, signal) = AsyncStream.makeStream(of: Void.self)
+  let (listening, signal) = AsyncStream.makeStream(of: Int.self)
   let server = ControlServer(
-    control: control, socket: socket, version: version, logger: silentLogger, onListening: { signal.finish() }
+    control: control, socket: socket, version: version, logger: silentLogger, onListening: { signal.yield(0) }
   )
-  return try await run(until: listening, body: body) {
-    defer { signal.finish() }
-    try await server.run()
-  }
+  return try await running(listening, { try await server.run() }, signal) { _ in try await body() }
 }
 
 /// The same for the TCP listener, on a free port.
@@ -27,16 +24,7 @@ package func withStatusServer<Result: Sendable>(
   let server = StatusServer(
     control: control, address: .init(host: "127.0.0.1", port: 0), version: "0.1.0", logger: silentLogger
   ) { port in signal.yield(port) }
-  return try await withThrowingTaskGroup(of: Void.self) { group in
-    group.addTask {
-      defer { signal.finish() }
-      try await server.run()
-    }
-    defer { group.cancelAll() }
-    for await port in listening { return try await body(port) }
-    try await group.next()
-    throw CancellationError()
-  }
+  return try await running(listening, { try await server.run() }, signal, body)
 }
 
 package let silentLogger: Logger = {
@@ -54,15 +42,20 @@ package func blocking<Result: Sendable>(_ body: @escaping @Sendable () throws ->
   }
 }
 
-private func run<Result: Sendable>(
-  until listening: AsyncStream<Void>, body: @Sendable () async throws -> Result,
-  server: @escaping @Sendable () async throws -> Void
+/// The server's own error where it ends before it listens.
+private func running<Result: Sendable>(
+  _ listening: AsyncStream<Int>, _ server: @escaping @Sendable () async throws -> Void,
+  _ signal: AsyncStream<Int>.Continuation, _ body: @Sendable (Int) async throws -> Result
 ) async throws -> Result {
   try await withThrowingTaskGroup(of: Void.self) { group in
-    group.addTask { try await server() }
+    group.addTask {
+      defer { signal.finish() }
+      try await server()
+    }
     defer { group.cancelAll() }
-    for await _ in listening {}
-    return try await body()
+    for await port in listening { return try await body(port) }
+    try await group.next()
+    throw CancellationError()
   }
 }
 

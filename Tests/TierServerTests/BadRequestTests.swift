@@ -66,7 +66,7 @@ import TierTestSupport
       "a pin lasts from 1 second to 100 years; leave it out for \"until unpinned\""),
     post(
       "/v1/pin", "{\"paths\":[\"/a\"],\"untilSeconds\":1.5}", 400,
-      "field \"untilSeconds\": not a whole number"),
+      "the body isn't JSON, or a number in it isn't whole"),
     post("/v1/pin", "{\"untilSeconds\":1}", 400, "field \"paths\" is missing"),
     post(
       "/v1/flush", "{\"policy\":\"p\",\"volume\":\"v\"}", 400,
