@@ -50,8 +50,11 @@ package final class InotifyWatcher: Watcher, @unchecked Sendable {
     }
   }
 
-  /// While the caller scans or is otherwise busy, it should come by every few hundred directories or
-  /// milliseconds (with no time to wait): the kernel keeps a limited number of events (16,384 by default).
+  /// No hints, and not woken: all that had happened when it was called has been told.
+  ///
+  /// While the caller scans or is otherwise busy, it should come by with no time to wait every 50 ms or thousand
+  /// directories: the kernel keeps a limited number of events (16,384 by default), and a directory that is listed
+  /// leaves up to two.
   package func wait(atMost timeout: Duration) throws(TierError) -> [Hint] {
     switch state {
     case .watching(let session):

@@ -53,7 +53,8 @@ final class WatchSession {
     countWhatIsNeeded(root)
   }
 
-  /// Returns with hints, when woken, when the volume is gone, or at `end`.
+  /// Returns with hints, when woken, when the volume is gone, or at `end`, but not before the queue has been read
+  /// to its end.
   func wait(until end: Duration) throws(SyscallError) -> [Hint] {
     while true {
       let began = clock.monotonic
@@ -65,7 +66,8 @@ final class WatchSession {
       if turn.isQueueEmptied { caughtUpTo = began }
       doChores()
       openedRoot = nil
-      if isVolumeGone || turn.isWoken || !hints.isEmpty || clock.monotonic >= end { return hints.take() }
+      let isOver = clock.monotonic >= end && turn.isQueueEmptied
+      if isVolumeGone || turn.isWoken || !hints.isEmpty || isOver { return hints.take() }
     }
   }
 

@@ -25,6 +25,7 @@ struct DirectoryIdentity: Hashable, Sendable {
 final class OpenDirectory {
   let descriptor: Descriptor
   let identity: DirectoryIdentity
+  private var isListed = false
 
   /// The volume's root, by its absolute path: the administrator's, symbolic links in it are followed.
   init(root path: String) throws(SyscallError) {
@@ -63,8 +64,8 @@ final class OpenDirectory {
   /// The names of the directories in it.
   func subdirectories(_ buffer: UnsafeMutableRawBufferPointer) throws(SyscallError) -> [FileName] {
     var names: [FileName] = []
-    // It may have been listed before.
-    lseek(descriptor.raw, 0, SEEK_SET)
+    if isListed { lseek(descriptor.raw, 0, SEEK_SET) }
+    isListed = true
     while true {
       let filled = tier_read_directory(descriptor.raw, buffer.baseAddress, buffer.count)
       guard filled >= 0 else { throw SyscallError(call: "getdents64", path: "", errno: Int32(-filled)) }

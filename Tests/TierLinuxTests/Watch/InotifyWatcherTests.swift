@@ -170,6 +170,19 @@ import TierTestSupport
     try fixture.expectEveryDirectoryIsHeard()
   }
 
+  /// More than one read of the queue, most of it not worth a hint.
+  @Test func anEmptyAnswerMeansThatAllWasTold() throws {
+    let fixture = try WatchFixture(inMemory: true)
+    let name = String(repeating: "n", count: 200)
+    try fixture.shell("mkdir \(name)")
+    try fixture.start()
+    try fixture.shell(
+      "for i in $(seq 1500); do ls \(name); : > \(name)-$((i % 2)); done > /dev/null; touch last")
+    var hints: [Hint] = []
+    while case let fresh = try fixture.watcher.wait(atMost: .zero), !fresh.isEmpty { hints += fresh }
+    #expect(hints.last == .changed("last"))
+  }
+
   @Test func wakeEndsTheWaitFromAnyThread() throws {
     let fixture = try WatchFixture()
     try fixture.start()
