@@ -46,7 +46,7 @@ package final class LinuxFileSystem: FileSystem {
         try check(tier_statx(directory, name, &raw), "statx", path)
         return FileStatus(raw)
       }
-    } catch  where error.errno == ENOENT || error.errno == ENOTDIR {
+    } catch  where isAbsent(error) {
       return nil
     }
   }
@@ -166,7 +166,7 @@ package final class LinuxFileSystem: FileSystem {
         case .failure(let number): throw failure("lgetxattr", path, number.errno)
         }
       }
-    } catch  where error.errno == ENODATA || error.errno == ENOENT || error.errno == ENOTDIR {
+    } catch  where error.errno == ENODATA || isAbsent(error) {
       return nil
     }
   }
@@ -255,6 +255,11 @@ extension LinuxFileSystem {
     let quiet = tier_open(name, flags | tier_O_NOATIME, 0)
     return quiet == -EPERM
       ? try check(tier_open(name, flags, 0), "open", path) : try check(quiet, "open", path)
+  }
+
+  /// What lies beyond a symbolic link isn't in the tree.
+  private func isAbsent(_ error: SyscallError) -> Bool {
+    error.errno == ENOENT || error.errno == ENOTDIR || error.errno == ELOOP
   }
 
   private func printable(_ path: RelativePath) -> String {
