@@ -5,6 +5,8 @@ package enum TargetLayout {
   /// Staged files, named by archive id. Whatever stands here between windows is garbage of a crash.
   package static let temporary = RelativePath(trusted: Array(".tierd/tmp".utf8))
   package static let trash = RelativePath(trusted: Array(".tierd/trash".utf8))
+  /// Copies on their way to a new name that another copy has yet to leave. Never garbage: the catalog knows each.
+  package static let parked = RelativePath(trusted: Array(".tierd/trash/parked".utf8))
   package static let manifest = RelativePath(trusted: Array(".tierd/manifest".utf8))
 
   /// Where a Synology keeps previews, in any folder; they go with the last file.

@@ -11,8 +11,7 @@ struct Undelete {
     }
     return try volume.committing { () throws(TierError) in
       let parent = try parentDirectory(of: removal.path)
-      var copy = removal.copy
-      if removal.stage == .trashed, let trash = removal.trashPath { copy.path = trash }
+      let copy = try volume.copyTakenBack(from: removal)
       var file = CatalogFile(
         volume: volume.id, directory: parent, name: name, state: .released,
         version: FileVersion(

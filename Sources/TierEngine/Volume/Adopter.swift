@@ -5,82 +5,131 @@ import TierCore
 struct Adopter {
   let volume: Volume
 
-  func newRegular(
-    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, replacing row: CatalogFile?
-  ) throws(TierError) -> [CatalogChange] {
-    if let row, row.state == .released, try hasOpenIntent(row) { return [] }
+  /// Adds what follows to `changes`, or, where rows must be looked up for it, writes down what was decided before
+  /// and settles it at once; true then: rows that the caller has read may be outdated.
+  func regular(
+    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, replacing row: CatalogFile?,
+    after changes: inout [CatalogChange]
+  ) throws(TierError) -> Bool {
     let identity = try identity(of: path)
-    if let identity, var moved = try renamedRow(identity.archiveID, entry, to: path) {
-      var changes = try displace(row, unless: moved)
-      if moved.version != entry.status.version { moved.state = .resident }
-      moved.observe(entry.status)
-      changes += place(&moved, at: path, in: directory, name: entry.name)
-      return changes
+    if row == nil, identity == nil {
+      if var moved = try renamedUnarchivedRow(entry, to: path) {
+        moved.observe(entry.status)
+        changes += place(&moved, at: path, in: directory, name: entry.name)
+      } else {
+        var file = fresh(entry, in: directory)
+        volume.judge(&file, at: path)
+        changes.append(.put(file))
+      }
+      return false
     }
-    if let identity, let revived = try revive(identity.archiveID, entry, at: path, in: directory, row: row) {
-      return revived
-    }
-    if row == nil, var moved = try renamedUnarchivedRow(entry, to: path) {
-      moved.observe(entry.status)
-      return place(&moved, at: path, in: directory, name: entry.name)
+    try write(&changes)
+    if let identity {
+      if try claim(identity.archiveID, entry, at: path, in: directory) { return true }
+      if try revive(identity.archiveID, entry, at: path, in: directory) { return true }
     }
     var file = fresh(entry, in: directory)
     // The name's own earlier copy: replaced, not doubled, at the next archive.
-    file.id = row?.id
-    file.copy = row?.copy
+    let current = try volume.catalog.file(named: entry.name, in: directory)
+    file.id = current?.id
+    file.copy = current?.copy
     if file.copy == nil, let identity { file.copy = try adoptedCopy(identity, at: path) }
     volume.judge(&file, at: path)
-    return [.put(file)]
+    try volume.catalog.apply([.put(file)])
+    return true
   }
 
-  func newSymlink(
-    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, replacing row: CatalogFile?
-  ) throws(TierError) -> [CatalogChange] {
-    if let row, try hasOpenIntent(row) { return [] }
+  func symlink(
+    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, replacing row: CatalogFile?,
+    after changes: inout [CatalogChange]
+  ) throws(TierError) -> Bool {
     let record = volume.isPrivileged ? try identity(of: path) : nil
     let linked = record == nil ? try linkIdentity(of: path) : nil
-    guard let id = record?.archiveID ?? linked else { return try displace(row, unless: nil) }
-    if var same = row, same.state == .released, same.copy?.archiveID == id {
-      // A new stub for the same content: restored from a backup, or made anew before a crash.
-      same.observeStub(entry.status)
-      volume.judge(&same, at: path)
-      return [.put(same)]
+    guard let id = record?.archiveID ?? linked else {
+      changes += try displaced(row)
+      return false
     }
-    if var moved = try renamedRow(id, entry, to: path), moved.state == .released {
-      var changes = try displace(row, unless: moved)
-      moved.observeStub(entry.status)
-      changes += place(&moved, at: path, in: directory, name: entry.name)
-      return changes
-    }
-    if let revived = try revive(id, entry, at: path, in: directory, row: row) { return revived }
-    var changes = try displace(row, unless: nil)
-    if let record, record.state == .released, let copy = try adoptedCopy(record, at: path) {
-      // The catalog was lost; what only root can write says whose content this is.
+    try write(&changes)
+    if try claim(id, entry, at: path, in: directory) { return true }
+    if try revive(id, entry, at: path, in: directory) { return true }
+    var settled = try displaced(try volume.catalog.file(named: entry.name, in: directory))
+    var copy = try sharedCopy(id)
+    if copy == nil, let record, record.state == .released { copy = try adoptedCopy(record, at: path) }
+    if let copy {
+      // A copy of a stub; or the catalog was lost, and what only root can write says whose content this is.
       var file = fresh(entry, in: directory)
       file.state = .released
       file.copy = copy
       file.copy?.proof = .proven
       file.observeStub(entry.status)
       volume.judge(&file, at: path)
-      changes.append(.put(file))
+      settled.append(.put(file))
     }
-    return changes
+    try volume.catalog.apply(settled)
+    return true
   }
 
   // MARK: Candidates
 
-  /// The row of the copy that the inode carries, if its old place no longer holds it: then it was renamed. A
-  /// copy of the file (`cp -a` takes the attribute along) or a second hard link is none.
-  private func renamedRow(
-    _ id: ArchiveID, _ entry: DirectoryEntry, to path: RelativePath
-  ) throws(TierError) -> CatalogFile? {
-    for candidate in try volume.catalog.files(withArchiveID: id) where candidate.volume == volume.id {
-      guard candidate.version.inode == entry.status.inode else { continue }
-      guard let old = try volume.path(of: candidate) else { continue }
-      if old == path { return candidate }
-      if try inode(at: old) != entry.status.inode { return candidate }
+  /// Gives the row of the copy that the inode names to this inode, if it is its own: it was renamed. A copy of
+  /// the file (`cp -a` takes the attribute along) or a second hard link is not.
+  private func claim(
+    _ id: ArchiveID, _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID
+  ) throws(TierError) -> Bool {
+    for var row in try volume.catalog.files(withArchiveID: id) where row.volume == volume.id {
+      guard let old = try volume.path(of: row) else { continue }
+      let isRowsInode = row.version.inode == entry.status.inode
+      if old != path, let there = try status(of: old) {
+        if there.inode == entry.status.inode { continue }
+        if !isRowsInode, try names(id, old, there) { continue }
+        if !isRowsInode, row.state != .released {
+          // Something new took the old name, and with it the row, before the renamed file was seen here.
+          var file = fresh(entry, in: directory)
+          file.copy = row.copy
+          row.copy = nil
+          row.state = .resident
+          volume.judge(&row, at: old)
+          try settle(&file, entry, at: path, besides: [.put(row)])
+          return true
+        }
+      }
+      if !isRowsInode || row.version != entry.status.version { row.state = .resident }
+      row.directory = directory
+      row.name = entry.name
+      try settle(&row, entry, at: path, besides: [])
+      return true
     }
-    return nil
+    return false
+  }
+
+  /// Puts the row in its place, away with what had the place before, and lets its copy follow.
+  private func settle(
+    _ file: inout CatalogFile, _ entry: DirectoryEntry, at path: RelativePath, besides: [CatalogChange]
+  ) throws(TierError) {
+    let standing = try volume.catalog.file(named: entry.name, in: file.directory)
+    if entry.status.kind == .symlink {
+      file.state = .released
+      file.observeStub(entry.status)
+    } else {
+      file.observe(entry.status)
+    }
+    volume.judge(&file, at: path)
+    let displaced = standing?.id == file.id ? [] : try displaced(standing)
+    try volume.catalog.apply(displaced + besides + [.put(file)])
+    if let stored = try volume.catalog.file(named: entry.name, in: file.directory),
+      let move = volume.move(for: stored)
+    {
+      try volume.catalog.apply([move])
+    }
+  }
+
+  private func write(_ changes: inout [CatalogChange]) throws(TierError) {
+    try volume.catalog.apply(changes)
+    changes = []
+  }
+
+  private func sharedCopy(_ id: ArchiveID) throws(TierError) -> ArchivedCopy? {
+    try volume.catalog.files(withArchiveID: id).first { $0.volume == volume.id }?.copy
   }
 
   /// A file without a copy keeps its ages when it is renamed.
@@ -92,32 +141,23 @@ struct Adopter {
         continue
       }
       guard let old = try volume.path(of: candidate), old != path else { continue }
-      if try inode(at: old) != entry.status.inode { return candidate }
+      if try status(of: old)?.inode != entry.status.inode { return candidate }
     }
     return nil
   }
 
   /// A name was taken for deleted while it was only on its way: takes the removal back, as far as it got.
   private func revive(
-    _ id: ArchiveID, _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID,
-    row: CatalogFile?
-  ) throws(TierError) -> [CatalogChange]? {
-    guard
+    _ id: ArchiveID, _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID
+  ) throws(TierError) -> Bool {
+    guard try volume.catalog.files(withArchiveID: id).isEmpty,
       let removal = try volume.catalog.removals(withArchiveID: id).first(where: { $0.volume == volume.id }),
       let removalID = removal.id
-    else { return nil }
+    else { return false }
     var file = fresh(entry, in: directory)
-    var copy = removal.copy
-    if let trash = removal.trashPath { copy.path = trash }
-    file.copy = copy
-    if entry.status.kind == .symlink {
-      file.state = .released
-      file.observeStub(entry.status)
-    }
-    volume.judge(&file, at: path)
-    try volume.catalog.apply(try displace(row, unless: nil) + [.forgetRemoval(removalID), .put(file)])
-    let stored = try volume.catalog.file(named: entry.name, in: directory)
-    return stored.flatMap { volume.move(for: $0) }.map { [$0] } ?? []
+    file.copy = try volume.copyTakenBack(from: removal)
+    try settle(&file, entry, at: path, besides: [.forgetRemoval(removalID)])
+    return true
   }
 
   /// A file that says it is archived, while the catalog knows nothing of it: its word is checked against its
@@ -156,21 +196,25 @@ struct Adopter {
   }
 
   /// A row whose name something else has taken: its copy goes the way of a deleted file's.
-  private func displace(_ row: CatalogFile?, unless kept: CatalogFile?) throws(TierError) -> [CatalogChange] {
-    guard let row, let id = row.id, id != kept?.id else { return [] }
+  private func displaced(_ row: CatalogFile?) throws(TierError) -> [CatalogChange] {
+    guard let row, let id = row.id else { return [] }
     return try volume.removalChanges(for: row) + [.forget(id)]
-  }
-
-  private func hasOpenIntent(_ row: CatalogFile) throws(TierError) -> Bool {
-    guard let id = row.id else { return false }
-    return try !volume.catalog.openIntents(for: id).isEmpty
   }
 
   // MARK: Looking
 
-  private func inode(at path: RelativePath) throws(TierError) -> UInt64? {
+  private func status(of path: RelativePath) throws(TierError) -> FileStatus? {
     try wrapping("while looking for a renamed file") { () throws(SyscallError) in
-      try volume.files.status(of: path, at: "adopt.status")?.inode
+      try volume.files.status(of: path, at: "adopt.status")
+    }
+  }
+
+  /// True where what stands there says of itself that it is this copy's.
+  private func names(_ id: ArchiveID, _ path: RelativePath, _ status: FileStatus) throws(TierError) -> Bool {
+    switch status.kind {
+    case .regular: try identity(of: path)?.archiveID == id
+    case .symlink: try volume.isStub(path, of: id, at: "adopt.isStub")
+    default: false
     }
   }
 
@@ -205,17 +249,41 @@ extension CatalogFile {
 }
 
 extension Volume {
-  /// What follows when a file is gone for good while its copy stands on the target.
+  /// What follows when a file is gone for good while its copy stands on the target. A copy that another stub
+  /// stands for as well (an app copied the stub) stays, and goes to that one's place.
   func removalChanges(for file: CatalogFile, lastPath: RelativePath? = nil) throws(TierError)
     -> [CatalogChange]
   {
     let place = try path(of: file)
     guard let copy = file.copy, let path = lastPath ?? place else { return [] }
+    if let heir = try catalog.files(withArchiveID: copy.archiveID).first(where: { $0.id != file.id }) {
+      return move(for: heir).map { [$0] } ?? []
+    }
+    return [.putRemoval(removal(of: copy, at: path, stage: .pending)), .forgetMove(copy.archiveID)]
+  }
+
+  func removal(of copy: ArchivedCopy, at path: RelativePath, stage: Removal.Stage) -> Removal {
     let keep = policies.current.keepDeleted(volume: name, path: path, size: copy.size)
     let now = clock.now
-    let removal = Removal(
-      stage: .pending, volume: id, path: path, copy: copy, removedAt: now,
+    return Removal(
+      stage: stage, volume: id, path: path, copy: copy, removedAt: now,
       expires: keep.map { now + $0 } ?? now)
-    return [.putRemoval(removal), .forgetMove(copy.archiveID)]
+  }
+
+  /// The removed file's copy, where it is by now. While a removal is under way that is one of two places: the
+  /// next window finds out which, by the journal.
+  func copyTakenBack(from removal: Removal) throws(TierError) -> ArchivedCopy {
+    var copy = removal.copy
+    guard let trash = removal.trashPath else { return copy }
+    if removal.stage == .trashed {
+      copy.path = trash
+    } else {
+      _ = try catalog.begin([
+        Intent(
+          kind: .rename, epoch: epoch, volume: id, file: nil, path: removal.path, target: copy.target,
+          targetPath: copy.path, newTargetPath: trash, archiveID: copy.archiveID, begun: clock.now)
+      ])
+    }
+    return copy
   }
 }

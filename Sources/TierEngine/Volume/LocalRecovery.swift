@@ -11,13 +11,10 @@ struct LocalRecovery {
   func run() throws(TierError) {
     let intents = try volume.catalog.openIntents(limit: 100_000).filter { $0.volume == volume.id }
     for intent in intents where intent.kind != .archive {
-      try wrapping("while recovering") { () throws(SyscallError) in
-        try volume.files.settleSwap(of: volume.hiddenPath(intent.archiveID), with: intent.path)
-      }
       switch intent.kind {
       case .release: try release(intent)
-      case .restore: try restore(intent)
-      case .rename: try renewedStub(intent)
+      case .restore: try undo(intent)
+      case .rename: try clearRenewed(of: intent.archiveID, at: intent.path)
       case .archive, .remove: break
       }
     }
@@ -26,11 +23,12 @@ struct LocalRecovery {
 
   private func release(_ intent: Intent) throws(TierError) {
     let hidden = volume.hiddenPath(intent.archiveID)
+    try settleSwap(of: hidden, with: try volume.place(of: intent))
     guard let old = try status(of: hidden), old.kind == .regular else {
       return try PutBack(volume: volume, log: log).run(intent)
     }
     let unchanged = intent.version.map { old.version.hasSameContent(as: $0) } ?? false
-    guard unchanged, try !isBeingWritten(hidden) else {
+    guard unchanged, try !volume.isBeingWritten(hidden) else {
       return try PutBack(volume: volume, log: log).run(intent)
     }
     // Its copy is proven, or there would be no intent: whether the stub still stands, moved on or was deleted,
@@ -48,28 +46,72 @@ struct LocalRecovery {
     if let id = intent.id { try volume.catalog.finish([id], applying: changes) }
   }
 
-  private func restore(_ intent: Intent) throws(TierError) {
-    let hidden = volume.hiddenPath(intent.archiveID)
-    if try status(of: hidden) != nil { try unlink(hidden) }
+  /// After a crash, and after a failure half way.
+  func undo(_ intent: Intent) throws(TierError) {
+    let place = try volume.place(of: intent)
+    try clear(intent, at: place)
     var changes: [CatalogChange] = []
     if let id = intent.file, var row = try volume.catalog.file(id), row.state == .released,
-      let copy = row.copy, let status = try status(of: intent.path), status.kind == .regular,
+      let copy = row.copy, let status = try status(of: place), status.kind == .regular,
       status.size == copy.size, status.modified == copy.modified,
-      try identity(of: intent.path)?.archiveID == copy.archiveID
+      try identity(of: place)?.archiveID == copy.archiveID
     {
       row.state = .archived
       row.observe(status)
       row.lastUsed = volume.clock.now
-      volume.judge(&row, at: intent.path)
+      volume.judge(&row, at: place)
       changes = [.put(row)]
     }
     if let id = intent.id { try volume.catalog.finish([id], applying: changes) }
   }
 
-  /// Either the new stub or the old one; the rename itself is the target's recovery to settle.
-  private func renewedStub(_ intent: Intent) throws(TierError) {
+  /// Clears the hidden name of a restore. A stub or our own file on its way in goes; an app's file that was
+  /// swapped out at the last moment gets its name back.
+  private func clear(_ intent: Intent, at place: RelativePath) throws(TierError) {
     let hidden = volume.hiddenPath(intent.archiveID)
-    if try status(of: hidden)?.kind == .symlink { try unlink(hidden) }
+    try settleSwap(of: hidden, with: place)
+    guard let status = try status(of: hidden) else { return }
+    let isPutAway = try volume.isStub(hidden, of: intent.archiveID, at: "recovery.isStub")
+    if !isPutAway, try isOurs(place, intent) { return try swapBack(hidden, place) }
+    // Before its identity is written a file on its way in is empty; while the stub stands, nothing was swapped.
+    let isStub = try volume.isStub(place, of: intent.archiveID, at: "recovery.isStub")
+    let isNamed = try isOurs(hidden, intent)
+    let isOnItsWayIn = status.kind == .regular && (isNamed || isStub || status.size == 0)
+    guard isPutAway || isOnItsWayIn else {
+      return try PutBack(volume: volume, log: log).keepBeside(place, intent.archiveID)
+    }
+    try unlink(hidden)
+  }
+
+  /// Clears the hidden name under which a renamed file's stub was made or put away.
+  func clearRenewed(of id: ArchiveID, at path: RelativePath) throws(TierError) {
+    let hidden = volume.hiddenPath(id)
+    try settleSwap(of: hidden, with: path)
+    guard try status(of: hidden) != nil else { return }
+    if try volume.isStub(hidden, of: id, at: "recovery.isStub") { return try unlink(hidden) }
+    if try volume.isStub(path, of: id, at: "recovery.isStub") {
+      try swapBack(hidden, path)
+    } else {
+      try PutBack(volume: volume, log: log).keepBeside(path, id)
+    }
+  }
+
+  private func settleSwap(of hidden: RelativePath, with path: RelativePath) throws(TierError) {
+    try wrapping("while recovering") { () throws(SyscallError) in
+      try volume.files.settleSwap(of: hidden, with: path)
+    }
+  }
+
+  private func swapBack(_ hidden: RelativePath, _ path: RelativePath) throws(TierError) {
+    try wrapping("while recovering") { () throws(SyscallError) in
+      try volume.files.swap(hidden, with: path, at: "recovery.exchangeBack")
+    }
+    try unlink(hidden)
+  }
+
+  private func isOurs(_ path: RelativePath, _ intent: Intent) throws(TierError) -> Bool {
+    guard try status(of: path)?.kind == .regular else { return false }
+    return try identity(of: path)?.archiveID == intent.archiveID
   }
 
   /// Only a lost catalog leaves these: perhaps the last copy of something, so they stay.
@@ -80,23 +122,14 @@ struct LocalRecovery {
     let intents = Set(
       try volume.catalog.openIntents(limit: 100_000).map(\.archiveID.fileName))
     for entry in left where !intents.contains(entry.name) {
+      if entry.status.kind == .symlink {
+        // A stub that never got its name: no content.
+        try unlink(Volume.hiddenFolder.appending(entry.name))
+        continue
+      }
       log.warning(
         "unknown file in tierd's folder; it stays. Compare it with the original and delete it by hand",
         metadata: ["path": "\(volume.absolute(Volume.hiddenFolder.appending(entry.name)))"])
-    }
-  }
-
-  private func isBeingWritten(_ path: RelativePath) throws(TierError) -> Bool {
-    try wrapping("while looking for writers") { () throws(SyscallError) in
-      let file = try volume.files.open(path, .read, at: "recovery.open")
-      defer { file.close() }
-      do throws(SyscallError) {
-        try file.takeLease(.againstWriters, at: "recovery.lease")
-        return false
-      } catch {
-        guard error.isBusy else { throw error }
-        return true
-      }
     }
   }
 

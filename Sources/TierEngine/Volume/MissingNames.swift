@@ -41,14 +41,22 @@ struct MissingJudge {
     let status = try wrapping("while making sure that it was deleted") { () throws(SyscallError) in
       try volume.files.status(of: path, at: "missing.status")
     }
-    if status != nil, try !reconciler.name(path) { try forgetDirectory(at: path) }
-    guard status == nil, let name = path.name else { return }
+    // Something else may stand there by now; what the catalog has under the name is gone all the same.
+    if status?.kind != .directory { try forgetDirectory(at: path) }
+    switch status?.kind {
+    case .regular, .symlink, .directory: _ = try reconciler.name(path)
+    case .fifo, .socket, .device, nil: break
+    }
+    if status?.kind != .regular, status?.kind != .symlink { try forgetFile(at: path) }
+  }
+
+  private func forgetFile(at path: RelativePath) throws(TierError) {
+    guard let name = path.name else { return }
     try volume.committing { () throws(TierError) in
       guard let parent = try volume.catalog.directory(at: path.parent, in: volume.id) else { return }
       guard let row = try volume.catalog.file(named: name, in: parent), let id = row.id else { return }
       try volume.catalog.apply(try volume.removalChanges(for: row) + [.forget(id)])
     }
-    try forgetDirectory(at: path)
   }
 
   /// Files first, page by page, so that each copy is taken account of; then the rows of the directories.
@@ -60,7 +68,10 @@ struct MissingJudge {
       let done = try volume.committing { () throws(TierError) in
         let page = try volume.catalog.files(below: id, after: nil, limit: 512)
         var changes: [CatalogChange] = []
+        var taken: Set<ArchiveID> = []
         for row in page {
+          // Of a file and the copies of its stub only one a turn: the last one's removal is the copy's.
+          if let copy = row.copy, !taken.insert(copy.archiveID).inserted { continue }
           changes += try volume.removalChanges(for: row)
           if let file = row.id { changes.append(.forget(file)) }
         }

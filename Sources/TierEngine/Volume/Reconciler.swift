@@ -32,6 +32,7 @@ struct Reconciler {
       var files = Dictionary(uniqueKeysWithValues: rows.files.map { ($0.name, $0) })
       var directories = Dictionary(uniqueKeysWithValues: rows.directories.map { ($0.name, $0) })
       var changes: [CatalogChange] = []
+      var isOutdated = false
       var subdirectories: [FileName] = []
       for entry in entries where path != .root || entry.name != Volume.ownFolder.name {
         if entry.status.kind == .directory {
@@ -41,8 +42,11 @@ struct Reconciler {
             directory: entry, at: path.appending(entry.name), row: directories.removeValue(forKey: entry.name)
           )
         } else {
-          let row = files.removeValue(forKey: entry.name)
-          changes += try examine(entry, at: path.appending(entry.name), in: id, row: row)
+          var row = files.removeValue(forKey: entry.name)
+          if isOutdated { row = try volume.catalog.file(named: entry.name, in: id) }
+          if try examine(entry, at: path.appending(entry.name), in: id, row: row, &changes) {
+            isOutdated = true
+          }
         }
       }
       try volume.catalog.apply(changes)
@@ -72,7 +76,9 @@ struct Reconciler {
       }
       let parent = try directoryID(path.parent)
       let row = try volume.catalog.file(named: name, in: parent)
-      try volume.catalog.apply(try examine(entry, at: path, in: parent, row: row))
+      var changes: [CatalogChange] = []
+      _ = try examine(entry, at: path, in: parent, row: row, &changes)
+      try volume.catalog.apply(changes)
       return false
     }
   }
@@ -92,46 +98,45 @@ struct Reconciler {
 
   // MARK: One entry
 
+  /// Adds what is to be written down; true where more was written down at once, so that rows read before may be
+  /// outdated.
   private func examine(
-    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, row: CatalogFile?
-  ) throws(TierError) -> [CatalogChange] {
+    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, row: CatalogFile?,
+    _ changes: inout [CatalogChange]
+  ) throws(TierError) -> Bool {
     switch entry.status.kind {
     case .regular:
-      return try regular(entry, at: path, in: directory, row: row)
+      guard let row, row.version.inode == entry.status.inode, row.state != .released else {
+        return try adopter.regular(entry, at: path, in: directory, replacing: row, after: &changes)
+      }
+      changes += known(row, entry.status, at: path)
     case .symlink:
-      return try symlink(entry, at: path, in: directory, row: row)
+      guard let row, row.version.inode == entry.status.inode, row.state == .released else {
+        return try adopter.symlink(entry, at: path, in: directory, replacing: row, after: &changes)
+      }
+      changes += judged(row, at: path)
     case .directory, .fifo, .socket, .device:
       if row != nil { missing(path) }
-      return []
     }
+    return false
   }
 
-  private func regular(
-    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, row: CatalogFile?
-  ) throws(TierError) -> [CatalogChange] {
-    guard var known = row, known.version.inode == entry.status.inode, known.state != .released else {
-      return try adopter.newRegular(entry, at: path, in: directory, replacing: row)
-    }
-    let before = known
-    if known.version != entry.status.version || known.links != entry.status.links {
+  private func known(_ row: CatalogFile, _ status: FileStatus, at path: RelativePath) -> [CatalogChange] {
+    var known = row
+    if known.version != status.version || known.links != status.links {
       known.state = .resident
       known.heldReason = nil
       known.retryAt = nil
     }
-    known.observe(entry.status)
+    known.observe(status)
     volume.judge(&known, at: path)
-    return known == before ? [] : [.put(known)]
+    return known == row ? [] : [.put(known)]
   }
 
-  private func symlink(
-    _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, row: CatalogFile?
-  ) throws(TierError) -> [CatalogChange] {
-    if var known = row, known.state == .released, known.version.inode == entry.status.inode {
-      let before = known
-      volume.judge(&known, at: path)
-      return known == before ? [] : [.put(known)]
-    }
-    return try adopter.newSymlink(entry, at: path, in: directory, replacing: row)
+  private func judged(_ row: CatalogFile, at path: RelativePath) -> [CatalogChange] {
+    var known = row
+    volume.judge(&known, at: path)
+    return known == row ? [] : [.put(known)]
   }
 
   // MARK: Directories
@@ -146,13 +151,20 @@ struct Reconciler {
         continue
       }
       if let there = try status(old), there.inode == entry.status.inode { continue }
-      if row != nil { break }
+      guard row == nil, try resembles(path, candidate) else { continue }
       let parent = try directoryID(path.parent)
       try volume.catalog.apply([.moveDirectory(candidate.id, to: parent, name: entry.name)])
       try queueMoves(below: candidate.id)
       return
     }
     _ = try volume.catalog.makeDirectory(at: path, inode: entry.status.inode, in: volume.id)
+  }
+
+  /// An inode number is soon used again: a directory is the renamed one only if something known is still in it.
+  private func resembles(_ path: RelativePath, _ candidate: CatalogDirectory) throws(TierError) -> Bool {
+    let known = try volume.catalog.children(of: candidate.id)
+    let inodes = Set(known.files.map(\.version.inode) + known.directories.map(\.inode))
+    return try list(path)?.contains { inodes.contains($0.status.inode) } ?? false
   }
 
   /// The copies of all files below a renamed directory are to follow it; policies may differ at the new place,
@@ -188,7 +200,7 @@ struct Reconciler {
     do {
       return try volume.files.list(path, at: "reconcile.list")
     } catch {
-      if error.isMissing && !path.isRoot { return nil }
+      if (error.isMissing || error.isLink) && !path.isRoot { return nil }
       throw TierError(error, while: "listing it")
     }
   }

@@ -106,21 +106,18 @@ final class Releaser {
       targetPath: copy.path, archiveID: copy.archiveID, version: status.version, begun: volume.clock.now)
     intent.id = try volume.catalog.begin([intent]).first
 
-    let hidden = volume.hiddenPath(copy.archiveID)
     let stub: FileStatus
     let old: FileStatus?
-    let undisturbed: Bool
     do throws(TierError) {
+      let hidden = volume.hiddenPath(copy.archiveID)
       stub = try stubs.make(copy, of: row, at: hidden, in: volume)
-      old = try exchange(path, hidden)
-      undisturbed = try wrapping("during its release") { () throws(SyscallError) in
-        try file.leaseIsUndisturbed(at: "release.undisturbed")
-      }
+      old = try exchange(path, hidden, holding: file)
     } catch {
+      // Most likely an app was faster and the name is gone.
       try PutBack(volume: volume, log: log).run(intent)
-      throw error
+      return hold(id, path, "\(error)")
     }
-    guard let old, old.inode == status.inode, undisturbed else {
+    guard let old, old.inode == status.inode else {
       try PutBack(volume: volume, log: log).run(intent, stubInode: stub.inode)
       return hold(id, path, "it was opened or replaced at the last moment")
     }
@@ -137,12 +134,15 @@ final class Releaser {
     return .released(id, bytes: status.allocated)
   }
 
-  /// Swaps the names, durably. Gives what stands at the hidden one now.
-  private func exchange(_ path: RelativePath, _ hidden: RelativePath) throws(TierError) -> FileStatus? {
+  /// Swaps the names, durably. Gives what stands at the hidden one now; nil where somebody wants to open the file.
+  private func exchange(_ path: RelativePath, _ hidden: RelativePath, holding file: any OpenFile)
+    throws(TierError) -> FileStatus?
+  {
     try wrapping("while putting its stub in place") { () throws(SyscallError) in
       try volume.files.swap(hidden, with: path, at: "release.exchange")
       try volume.files.syncDirectory(path.parent, at: "release.syncParent")
-      return try volume.files.status(of: hidden, at: "release.statusOld")
+      let old = try volume.files.status(of: hidden, at: "release.statusOld")
+      return try file.leaseIsUndisturbed(at: "release.undisturbed") ? old : nil
     }
   }
 
@@ -210,7 +210,7 @@ final class Releaser {
     do {
       return try volume.files.open(path, .read, at: "release.open")
     } catch {
-      if error.isMissing || error.isLink { return nil }
+      if error.isMissing || error.isLink || error.isOtherKind { return nil }
       throw TierError(error, while: "opening it for release")
     }
   }

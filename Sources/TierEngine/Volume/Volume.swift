@@ -70,6 +70,26 @@ package final class Volume: Sendable {
     try catalog.path(of: file.directory)?.appending(file.name)
   }
 
+  /// Where the intent's file is by now, as far as the catalog knows.
+  func place(of intent: Intent) throws(TierError) -> RelativePath {
+    guard let id = intent.file, let row = try catalog.file(id) else { return intent.path }
+    return try path(of: row) ?? intent.path
+  }
+
+  func isBeingWritten(_ path: RelativePath) throws(TierError) -> Bool {
+    try wrapping("while looking for writers") { () throws(SyscallError) in
+      let file = try files.open(path, .read, at: "recovery.open")
+      defer { file.close() }
+      do throws(SyscallError) {
+        try file.takeLease(.againstWriters, at: "recovery.lease")
+        return false
+      } catch {
+        guard error.isBusy else { throw error }
+        return true
+      }
+    }
+  }
+
   /// The absolute name, for messages.
   package func absolute(_ path: RelativePath) -> String {
     let root = EscapedText.encode(files.rootPath)
@@ -106,6 +126,8 @@ package final class Volume: Sendable {
   // MARK: Names that another thread wants looked at
 
   func requestExamination(of path: RelativePath) { examinations.withLock { _ = $0.insert(path) } }
+
+  var hasExaminations: Bool { examinations.withLock { !$0.isEmpty } }
 
   func takeExaminations() -> Set<RelativePath> {
     examinations.withLock { waiting in

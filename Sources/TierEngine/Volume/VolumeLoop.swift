@@ -76,6 +76,8 @@ final class VolumeLoop {
     }
   }
 
+  var overflows: Int { watcher.coverage.overflows }
+
   func scanNeeded(_ reason: String) { needsScan = needsScan ?? reason }
 
   func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] { releaser.release(rows) }
@@ -95,7 +97,7 @@ final class VolumeLoop {
     try look(due)
     if !due.isEmpty { service.engine.wakeWindows() }
     if scan != nil || needsScan != nil || isRescanDue { try scanSlice() }
-    if scan == nil { try judgeMissing(grace: volume.tuning.missingGrace) }
+    if scan == nil, needsScan == nil { try judgeMissing(grace: volume.tuning.missingGrace) }
     try releaser.finishLingering(waiting: false)
     if now >= nextHousekeeping {
       nextHousekeeping = now + min(.seconds(10), volume.configuration.settle)
@@ -109,7 +111,7 @@ final class VolumeLoop {
     var wait = nextHousekeeping - now
     if scan != nil { wait = min(wait, scanDebt) }
     if let due = hints.nextDue { wait = min(wait, due - now) }
-    if scan == nil, let due = missing.nextDue(grace: volume.tuning.missingGrace) {
+    if scan == nil, needsScan == nil, let due = missing.nextDue(grace: volume.tuning.missingGrace) {
       wait = min(wait, due - now)
     }
     if let due = releaser.nextLinger { wait = min(wait, due - now) }

@@ -106,6 +106,11 @@ package final class VolumeService: Sendable {
     }
   }
 
+  /// True where a window changed rows, or found something that should be looked at.
+  func hasWork(after run: WindowRun) -> Bool {
+    run.touchedVolumes.contains(configuration.name) || volume?.hasExaminations == true
+  }
+
   func update(_ change: (inout VolumeCondition) -> Void) { state.withLock { change(&$0.condition) } }
 
   private func refuseCommands(_ error: TierError) {

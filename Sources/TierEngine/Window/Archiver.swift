@@ -16,6 +16,9 @@ final class Archiver {
     var hash: ContentHash?
     /// Set where the target's copy is already the file's content: only the file's metadata changed.
     var unchangedCopy: ArchivedCopy?
+
+    /// The version that this one takes the place of on the target.
+    var older: ArchivedCopy? { row.copy.flatMap { $0.path == upload.path ? $0 : nil } }
   }
 
   private let run: WindowRun
@@ -77,7 +80,7 @@ final class Archiver {
         accessed: status.accessed, attributes: try file.attributes(at: "archive.attributes"))
       return prepared(row, volume, path, file, status, metadata)
     } catch {
-      if error.isMissing || error.isLink {
+      if error.isMissing || error.isLink || error.isOtherKind {
         volume.requestExamination(of: path)
         hold(row, volume, path, "it is gone")
       } else {
@@ -161,22 +164,24 @@ final class Archiver {
     for id in droppedIDs { try session.remove(TargetLayout.temporary.appending(id.fileName)) }
     try run.engine.catalog.finish(dropped.compactMap(\.intent.id), applying: [])
     staged.removeAll { droppedIDs.contains($0.upload.archiveID) }
+    let trash = run.newTrashFolder()
+    for index in staged.indices where staged[index].older != nil {
+      staged[index].intent.newTargetPath = trash.appending(staged[index].upload.path)
+    }
     try run.engine.catalog.advance(staged.map(\.intent))
     return staged
   }
 
   private func publish(_ staged: [Prepared]) throws(TierError) -> [Prepared] {
     if staged.isEmpty { return [] }
-    let trash = run.newTrashFolder()
     let byID = Dictionary(uniqueKeysWithValues: staged.map { ($0.upload.archiveID, $0) })
-    let publications = staged.map { item -> Publication in
-      let older = item.row.copy.flatMap { $0.path == item.upload.path ? $0 : nil }
-      let keep = item.volume.policies.current.keepDeleted(
-        volume: item.volume.name, path: item.path, size: item.status.size)
-      return Publication(
+    // Even what no policy keeps goes to the trash first: a stub of the older version may stand somewhere that was
+    // not looked at yet.
+    let publications = staged.map { item in
+      Publication(
         upload: item.upload, hash: item.hash!,
-        replaces: older.map { TargetStatus(size: $0.size, modified: $0.modified) },
-        trash: keep == nil ? nil : trash.appending(item.upload.path), conflictSuffix: run.stamp)
+        replaces: item.older.map { TargetStatus(size: $0.size, modified: $0.modified) },
+        trash: item.intent.newTargetPath, conflictSuffix: run.stamp)
     }
     var published: [Prepared] = []
     var dropped: [Prepared] = []
@@ -258,9 +263,9 @@ final class Archiver {
       // Deleted meanwhile: its copy goes the way of all deleted files' copies.
       var gone = item.row
       gone.copy = copy
-      return try volume.removalChanges(for: gone, lastPath: item.path)
+      return try volume.removalChanges(for: gone, lastPath: item.path) + outdated(item, by: copy)
     }
-    var changes: [CatalogChange] = []
+    var changes = try outdated(item, by: copy)
     if let older = row.copy, older.archiveID != copy.archiveID, older.path != copy.path {
       // Only where the target can't rename: the copy under the former name is no longer needed.
       changes += try volume.removalChanges(for: row)
@@ -269,12 +274,19 @@ final class Archiver {
     row.isLost = false
     row.heldReason = nil
     row.retryAt = nil
-    if let marked = mark(item, copy) {
+    switch row.version.inode == item.status.inode ? mark(item, copy) : .changed {
+    case .marked(let status):
       row.state = .archived
-      row.observe(marked)
-    } else {
+      row.observe(status)
+    case .changed:
       row.state = .resident
+      // The examination takes this away, where something did change.
+      row.retryAt = volume.clock.now + busy
       volume.requestExamination(of: path)
+    case .failed(let error):
+      row.state = .resident
+      row.heldReason = "\(error)"
+      row.retryAt = volume.clock.now + .seconds(3600)
     }
     volume.judge(&row, at: path)
     changes.append(.put(row))
@@ -282,18 +294,42 @@ final class Archiver {
     return changes
   }
 
-  /// The status after the mark; nil where the file is no longer what was copied, or can't be marked now.
-  private func mark(_ item: Prepared, _ copy: ArchivedCopy) -> FileStatus? {
+  /// What became of the older version that stood at the same place on the target: it is in the trash.
+  private func outdated(_ item: Prepared, by copy: ArchivedCopy) throws(TierError) -> [CatalogChange] {
+    guard let older = item.older, let trash = item.intent.newTargetPath, older.archiveID != copy.archiveID
+    else { return [] }
+    for removal in try item.volume.catalog.removals(withArchiveID: older.archiveID) {
+      guard removal.stage == .pending, let id = removal.id else { continue }
+      var trashed = removal
+      trashed.stage = .trashed
+      trashed.trashPath = trash
+      trashed.id = id
+      return [.putRemoval(trashed)]
+    }
+    return try item.volume.replacementChanges(of: older, at: item.path, in: trash, file: item.row.id)
+  }
+
+  private enum Mark {
+    case marked(FileStatus)
+    /// It is no longer what was copied, or somebody has it open.
+    case changed
+    case failed(TierError)
+  }
+
+  private func mark(_ item: Prepared, _ copy: ArchivedCopy) -> Mark {
     do throws(SyscallError) {
       try item.file.takeLease(.againstWriters, at: "archive.markLease")
       defer { try? item.file.dropLease(at: "archive.markLeaseDrop") }
-      guard try item.file.status(at: "archive.markStatus").version == item.status.version else { return nil }
+      guard try item.file.status(at: "archive.markStatus").version == item.status.version else {
+        return .changed
+      }
       let record = IdentityRecord(state: .archived, epoch: item.volume.epoch, copy: copy)
       try item.file.setAttribute(item.volume.identityAttribute, to: record.encoded, at: "archive.mark")
       let status = try item.file.status(at: "archive.marked")
-      return status.version.hasSameContent(as: item.status.version) && status.links == 1 ? status : nil
+      let isSame = status.version.hasSameContent(as: item.status.version) && status.links == 1
+      return isSame ? .marked(status) : .changed
     } catch {
-      return nil
+      return error.isBusy ? .changed : .failed(TierError(error, while: "marking it as archived"))
     }
   }
 
@@ -315,7 +351,8 @@ final class Archiver {
     hold(item.row, item.volume, item.path, reason, retryAfter: patience)
   }
 
-  /// Without `retryAfter` the examination, already asked for, decides what happens next.
+  /// Where an examination finds a change, it takes `retryAfter` away again; without one no window may open over
+  /// and over for a file that nothing can be done about.
   private func hold(
     _ row: CatalogFile, _ volume: Volume, _ path: RelativePath, _ reason: String, retryAfter: Duration? = nil
   ) {
@@ -323,7 +360,7 @@ final class Archiver {
     tellFlushes(of: row, at: path, in: volume) { $0.fail("\(volume.absolute(path)): \(reason)") }
     run.log.debug(
       "not archived", metadata: ["path": "\(volume.absolute(path))", "reason": "\(reason)"])
-    volume.note(row.id, reason: reason, retryAfter: retryAfter)
+    volume.note(row.id, reason: reason, retryAfter: retryAfter ?? busy)
   }
 
   private func tellFlushes(

@@ -9,7 +9,8 @@ struct Restorer {
   let session: any TargetSession
 
   private struct Prepared {
-    var order: RestoreOrder
+    /// All who wait for this file: one transfer serves them.
+    var orders: [RestoreOrder]
     var row: CatalogFile
     var volume: Volume
     var path: RelativePath
@@ -36,23 +37,38 @@ struct Restorer {
   /// Each order is answered exactly once; `done` ignores a second answer.
   private func serve(_ orders: [RestoreOrder]) throws(TierError) {
     var batch: [ArchiveID: Prepared] = [:]
+    // Copies of one stub share their content on the target: one after the other.
+    var later: [RestoreOrder] = []
     defer { for item in batch.values { item.file.close() } }
     for order in orders {
       do throws(TierError) {
-        guard let item = try prepare(order) else { continue }
-        if let twin = batch[item.copy.archiveID] {
-          item.file.close()
-          order.done(.success(twin.copy.size))
+        guard let (row, copy) = try wanted(order) else { continue }
+        if let twin = batch[copy.archiveID] {
+          if twin.row.id == row.id {
+            batch[copy.archiveID]?.orders.append(order)
+          } else {
+            later.append(order)
+          }
         } else {
-          batch[item.copy.archiveID] = item
+          batch[copy.archiveID] = try prepare(order, row, copy)
         }
       } catch {
         order.done(.failure(error))
         if error.code == .catalog { throw error }
       }
     }
-    let byPath = Dictionary(batch.values.map { ($0.copy.path, $0) }) { first, _ in first }
-    let downloads = batch.values.map { item in
+    do throws(TierError) {
+      try transfer(Array(batch.values))
+    } catch {
+      for item in batch.values { try abandon(item, error) }
+      throw error
+    }
+    if !later.isEmpty { try serve(later) }
+  }
+
+  private func transfer(_ batch: [Prepared]) throws(TierError) {
+    let byPath = Dictionary(batch.map { ($0.copy.path, $0) }) { first, _ in first }
+    let downloads = batch.map { item in
       Download(
         path: item.copy.path, destination: item.file,
         destinationPath: item.volume.files.rootPath + [.slash] + item.hidden.bytes, size: item.copy.size)
@@ -64,7 +80,7 @@ struct Restorer {
     for (item, outcome) in fetched {
       do throws(TierError) {
         try conclude(item, outcome)
-        item.order.done(.success(item.copy.size))
+        for order in item.orders { order.done(.success(item.copy.size)) }
       } catch {
         try abandon(item, error)
       }
@@ -74,16 +90,22 @@ struct Restorer {
   // MARK: Prepare
 
   /// Nil where nothing is left to do.
-  private func prepare(_ order: RestoreOrder) throws(TierError) -> Prepared? {
+  private func wanted(_ order: RestoreOrder) throws(TierError) -> (CatalogFile, ArchivedCopy)? {
     guard let row = try run.engine.catalog.file(order.file), let copy = row.copy else {
       throw TierError(.notFound, "the file is gone")
-    }
-    guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else {
-      throw TierError(.volumeUnavailable, "its volume isn't there", disposition: .retry)
     }
     guard row.state == .released else {
       order.done(.success(0))
       return nil
+    }
+    return (row, copy)
+  }
+
+  private func prepare(_ order: RestoreOrder, _ row: CatalogFile, _ copy: ArchivedCopy) throws(TierError)
+    -> Prepared
+  {
+    guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else {
+      throw TierError(.volumeUnavailable, "its volume isn't there", disposition: .retry)
     }
     try reserve(copy.size, on: volume, path)
     var intent = Intent(
@@ -102,10 +124,14 @@ struct Restorer {
         try volume.files.unlink(hidden, at: "restore.unlinkLeftover")
       }
       let file = try volume.files.open(hidden, .create(mode: 0o600), at: "restore.create")
+      // From its first byte on: recovery must tell it from an app's file that was swapped out to this name.
+      let identity = IdentityRecord(state: .archived, epoch: volume.epoch, copy: copy)
+      try file.setAttribute(volume.identityAttribute, to: identity.encoded, at: "restore.identity")
       return Prepared(
-        order: order, row: row, volume: volume, path: path, copy: copy, intent: intent, hidden: hidden,
+        orders: [order], row: row, volume: volume, path: path, copy: copy, intent: intent, hidden: hidden,
         file: file)
     } catch {
+      try? volume.files.unlink(hidden, at: "restore.unlinkUnmade")
       if let id = intent.id { try volume.catalog.finish([id], applying: []) }
       throw TierError(error, while: "making room for its content")
     }
@@ -153,7 +179,6 @@ struct Restorer {
   /// Gives the new file all that the old one had, and makes it durable.
   private func dress(_ item: Prepared) throws(TierError) {
     let metadata = item.copy.metadata
-    let identity = IdentityRecord(state: .archived, epoch: item.volume.epoch, copy: item.copy)
     try wrapping("while restoring its attributes") { () throws(SyscallError) in
       if item.volume.isPrivileged {
         try item.file.setOwner(metadata.owner, group: metadata.group, at: "restore.owner")
@@ -162,8 +187,6 @@ struct Restorer {
       for attribute in metadata.attributes {
         try item.file.setAttribute(attribute.name, to: attribute.value, at: "restore.attribute")
       }
-      try item.file.setAttribute(
-        item.volume.identityAttribute, to: identity.encoded, at: "restore.identity")
       try item.file.setTimes(
         modified: metadata.modified, accessed: metadata.accessed, at: "restore.times")
       try item.file.sync(at: "restore.sync")
@@ -184,13 +207,19 @@ struct Restorer {
           .fileChanged, "it was moved or replaced while it was restored: try again",
           path: volume.absolute(path), disposition: .retry)
       }
-      let status = try swap(item, path)
-      row.state = .archived
+      let (status, isUntouched) = try swap(item, path)
+      row.state = isUntouched ? .archived : .resident
       row.observe(status)
+      let sharing = try volume.catalog.files(withArchiveID: item.copy.archiveID).count
+      if sharing > 1, row.copy?.path != volume.targetPath(of: path) {
+        // The copy is the original's; this one, a copy of its stub, gets its own.
+        row.state = .resident
+        row.copy = nil
+      }
       row.lastUsed = volume.clock.now
       row.isLost = false
       row.heldReason = nil
-      if let pin = item.order.pinUntil { row.pinnedUntil = pin }
+      if let pin = item.orders.compactMap(\.pinUntil).max() { row.pinnedUntil = pin }
       volume.judge(&row, at: path)
       volume.noteOwnUse(of: path)
       let finished = item.intent.id.map { [$0] } ?? []
@@ -203,9 +232,15 @@ struct Restorer {
     }
   }
 
-  private func swap(_ item: Prepared, _ path: RelativePath) throws(TierError) -> FileStatus {
+  /// The file's status in its place; and whether it surely is still what was restored: a lease, taken before
+  /// anybody can find the file, holds back writers until then.
+  private func swap(_ item: Prepared, _ path: RelativePath) throws(TierError) -> (FileStatus, Bool) {
     let files = item.volume.files
     return try wrapping("while putting it in its place") { () throws(SyscallError) in
+      item.file.close()
+      let file = try files.open(item.hidden, .read, at: "restore.reopen")
+      defer { file.close() }
+      let isLeased = (try? file.takeLease(.againstWriters, at: "restore.lease")) != nil
       try files.swap(item.hidden, with: path, at: "restore.exchange")
       let out = try files.status(of: item.hidden, at: "restore.statusStub")
       guard out?.inode == item.row.version.inode else {
@@ -215,7 +250,9 @@ struct Restorer {
       }
       try files.syncDirectory(path.parent, at: "restore.syncParent")
       try files.unlink(item.hidden, at: "restore.unlinkStub")
-      return try item.file.status(at: "restore.status")
+      let status = try file.status(at: "restore.status")
+      let isUndisturbed = try file.leaseIsUndisturbed(at: "restore.undisturbed")
+      return (status, isLeased && isUndisturbed)
     }
   }
 
@@ -226,11 +263,12 @@ struct Restorer {
     run.count { $0.failures += 1 }
     run.log.warning(
       "restore failed", metadata: ["path": "\(item.volume.absolute(item.path))", "error": "\(error)"])
-    try? item.volume.files.settleSwap(of: item.hidden, with: item.path)
-    try? item.volume.files.unlink(item.hidden, at: "restore.abandon")
+    try item.volume.committing { () throws(TierError) in
+      try LocalRecovery(volume: item.volume, log: run.log).undo(item.intent)
+    }
     item.volume.note(item.row.id, reason: "\(error)")
-    if let id = item.intent.id { try run.engine.catalog.finish([id], applying: []) }
-    item.order.done(.failure(error))
+    item.volume.requestExamination(of: item.path)
+    for order in item.orders { order.done(.failure(error)) }
   }
 
   private func markLost(_ item: Prepared) throws(TierError) {

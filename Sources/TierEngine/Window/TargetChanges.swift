@@ -10,6 +10,11 @@ struct TargetChanges {
   private var catalog: any Catalog { run.engine.catalog }
   private var target: String { run.service.target.name }
 
+  func apply() throws(TierError) {
+    try applyRemovals()
+    try applyMoves()
+  }
+
   // MARK: Deletions
 
   func applyRemovals() throws(TierError) {
@@ -52,13 +57,9 @@ struct TargetChanges {
   private func apply(_ removal: Removal) throws(TierError) -> CatalogChange? {
     guard let id = removal.id, let trash = removal.trashPath else { return nil }
     let expected = TargetStatus(size: removal.copy.size, modified: removal.copy.modified)
-    switch try session.move(removal.copy.path, to: trash, expected: expected) {
+    switch try moving(removal.copy.path, to: trash, expected: expected) {
     case .done:
       run.count { $0.changesApplied += 1 }
-      if removal.expires <= run.engine.clock.now {
-        try session.remove(trash)
-        return .forgetRemoval(id)
-      }
       var kept = removal
       kept.stage = .trashed
       return .putRemoval(kept)
@@ -74,10 +75,27 @@ struct TargetChanges {
     }
   }
 
+  /// A name that can't be made (a file stands where a folder is needed) is a conflict, not the window's end.
+  private func moving(_ from: RelativePath, to: RelativePath, expected: TargetStatus) throws(TierError)
+    -> MoveOutcome
+  {
+    do throws(TierError) {
+      return try session.move(from, to: to, expected: expected)
+    } catch {
+      guard error.code == .targetDenied, error.disposition == .permanent else { throw error }
+      return .conflict
+    }
+  }
+
+  /// Nothing is destroyed before the volume was scanned as a whole after the removal: until then the file may
+  /// stand where nobody looked yet, and be nothing but a stub.
   func emptyTrash() throws(TierError) {
     let now = run.engine.clock.now
     for removal in try catalog.removals(on: target, stage: .trashed, expiringBefore: now, limit: 512) {
       guard let id = removal.id, let trash = removal.trashPath else { continue }
+      guard let volume = run.engine.volume(removal.volume),
+        let scanned = run.engine.volumeService(volume.name)?.condition.lastScan, scanned > removal.removedAt
+      else { continue }
       try session.remove(trash)
       try session.pruneEmptyDirectories(from: trash.parent)
       try catalog.apply([.forgetRemoval(id)])
@@ -86,19 +104,27 @@ struct TargetChanges {
 
   // MARK: Renames
 
+  /// Where the name that a copy is to have is taken by another copy that is to move too (two files swapped
+  /// names), the first is parked; then all names are free that will be.
   func applyMoves() throws(TierError) {
+    try applyMoves { _ in false }
+    try applyMoves { $0.isWithin(TargetLayout.parked) }
+  }
+
+  private func applyMoves(finally isLast: (RelativePath) -> Bool) throws(TierError) {
     var attempted: Set<ArchiveID> = []
     while true {
-      let page = try catalog.moves(on: target, limit: 512).filter { !attempted.contains($0.archiveID) }
+      let page = try catalog.moves(on: target, limit: 512 + attempted.count)
+        .filter { !attempted.contains($0.archiveID) }
       if page.isEmpty { return }
       for move in page {
-        try apply(move)
+        try apply(move, finally: isLast)
         attempted.insert(move.archiveID)
       }
     }
   }
 
-  private func apply(_ move: TargetMove) throws(TierError) {
+  private func apply(_ move: TargetMove, finally isLast: (RelativePath) -> Bool) throws(TierError) {
     guard run.service.target.properties.renames, let row = try catalog.file(move.file), let copy = row.copy,
       copy.archiveID == move.archiveID
     else {
@@ -106,80 +132,136 @@ struct TargetChanges {
     }
     guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else { return }
     let place = volume.targetPath(of: path)
-    if copy.path == place { return try catalog.apply([.forgetMove(move.archiveID)]) }
+    if try isInPlace(copy, of: volume) { return try catalog.apply([.forgetMove(move.archiveID)]) }
     var intent = Intent(
       kind: .rename, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: target,
       targetPath: copy.path, newTargetPath: place, archiveID: copy.archiveID, begun: volume.clock.now)
     intent.id = try catalog.begin([intent]).first
-    let expected = TargetStatus(size: copy.size, modified: copy.modified)
-    let outcome = try session.move(copy.path, to: place, expected: expected)
-    if outcome == .done {
-      var moved = copy
-      moved.path = place
-      try write([
-        volume.id: [
-          ManifestRecord(
-            operation: .rename, path: path, copy: moved, epoch: volume.epoch, at: volume.clock.now)
-        ]
-      ])
+    var outcome = try carry(copy, to: place, intent, volume)
+    if outcome == .conflict {
+      if isLast(copy.path) {
+        // No copy of ours can be there any more: it is somebody else's.
+        try setAside(place)
+      } else {
+        intent.newTargetPath = TargetLayout.parked.appending(copy.archiveID.fileName)
+        try catalog.advance([intent])
+      }
+      outcome = try carry(copy, to: intent.newTargetPath ?? place, intent, volume)
     }
-    try conclude(move, intent, outcome, place, volume)
+    try conclude(move, intent, outcome, volume)
     if outcome == .done { try session.pruneEmptyDirectories(from: copy.path.parent) }
   }
 
+  /// True where the copy has the name of its file; of several files (an app copied the stub), of one.
+  private func isInPlace(_ copy: ArchivedCopy, of volume: Volume) throws(TierError) -> Bool {
+    for file in try catalog.files(withArchiveID: copy.archiveID) {
+      if let path = try volume.path(of: file), volume.targetPath(of: path) == copy.path { return true }
+    }
+    return false
+  }
+
+  private func carry(_ copy: ArchivedCopy, to place: RelativePath, _ intent: Intent, _ volume: Volume)
+    throws(TierError) -> MoveOutcome
+  {
+    let expected = TargetStatus(size: copy.size, modified: copy.modified)
+    let outcome = try moving(copy.path, to: place, expected: expected)
+    guard outcome == .done else { return outcome }
+    var moved = copy
+    moved.path = place
+    try write([
+      volume.id: [
+        ManifestRecord(
+          operation: .rename, path: intent.path, copy: moved, epoch: volume.epoch, at: volume.clock.now)
+      ]
+    ])
+    return outcome
+  }
+
+  private func setAside(_ place: RelativePath) throws(TierError) {
+    guard let standing = try session.status(of: [place]).first ?? nil else { return }
+    for attempt in 1...100 {
+      let beside = TargetLayout.conflictPath(of: place, suffix: run.stamp, attempt: attempt)
+      guard try moving(place, to: beside, expected: standing) != .done else {
+        return run.log.warning(
+          "somebody else's file stood in the way on the target; it was kept under another name",
+          metadata: ["target": "\(target)", "path": "\(place)", "kept_as": "\(beside)"])
+      }
+    }
+  }
+
   private func conclude(
-    _ move: TargetMove, _ intent: Intent, _ outcome: MoveOutcome, _ place: RelativePath, _ volume: Volume
+    _ move: TargetMove, _ intent: Intent, _ outcome: MoveOutcome, _ volume: Volume
   ) throws(TierError) {
     let finished = intent.id.map { [$0] } ?? []
+    let place = intent.newTargetPath ?? intent.targetPath
     try volume.committing { () throws(TierError) in
-      var changes: [CatalogChange] = [.forgetMove(move.archiveID)]
+      var changes: [CatalogChange] = []
+      if outcome == .done {
+        run.count { $0.changesApplied += 1 }
+        changes += try CopyOwners(of: move.archiveID, in: catalog).relocated(to: place)
+      }
       if var row = try catalog.file(move.file), let path = try volume.path(of: row),
         row.copy?.archiveID == move.archiveID
       {
-        switch outcome {
-        case .done:
-          row.copy?.path = place
-          run.count { $0.changesApplied += 1 }
-          // Renamed once more while we were at it.
-          if volume.targetPath(of: path) != place { changes = [] }
-        case .missing:
-          row.isLost = true
-          row.heldReason = "its copy on \(target) is missing at \(intent.targetPath)"
-          if row.state == .archived { row.state = .resident }
-          volume.judge(&row, at: path)
-        case .conflict:
-          row.heldReason = "its copy keeps its old name on \(target): \(place) is taken there"
-        case .unsupported:
-          break
+        if outcome == .done { row.copy?.path = place }
+        // Parked, or renamed once more while we were at it: the move stays.
+        if outcome != .done || volume.targetPath(of: path) == place {
+          changes.append(.forgetMove(move.archiveID))
         }
-        if row.state == .released, outcome == .done { try rewriteStub(&row, path, intent, volume) }
+        explain(outcome, &row, path, intent, volume)
+        if row.state == .released, outcome == .done { try rewriteStub(&row, path, volume) }
         changes.append(.put(row))
+      } else {
+        changes.append(.forgetMove(move.archiveID))
       }
       try catalog.finish(finished, applying: changes)
     }
     run.touched(volume)
   }
 
+  private func explain(
+    _ outcome: MoveOutcome, _ row: inout CatalogFile, _ path: RelativePath, _ intent: Intent, _ volume: Volume
+  ) {
+    switch outcome {
+    case .done, .unsupported:
+      break
+    case .missing:
+      row.isLost = true
+      row.heldReason = "its copy on \(target) is missing at \(intent.targetPath)"
+      if row.state == .archived { row.state = .resident }
+      volume.judge(&row, at: path)
+    case .conflict:
+      row.heldReason =
+        "its copy keeps its old name on \(target): \(volume.targetPath(of: path)) is taken there, or the copy "
+        + "was changed by somebody else"
+    }
+  }
+
   /// The stub of a renamed file names its copy's place: it is replaced by one that is true again.
-  private func rewriteStub(
-    _ row: inout CatalogFile, _ path: RelativePath, _ intent: Intent, _ volume: Volume
-  ) throws(TierError) {
+  private func rewriteStub(_ row: inout CatalogFile, _ path: RelativePath, _ volume: Volume) throws(TierError)
+  {
     guard let copy = row.copy, try volume.isStub(path, of: copy.archiveID, at: "rename.isStub") else {
       return
     }
-    let hidden = volume.hiddenPath(intent.archiveID)
-    let stub = try run.engine.stubs(for: volume).make(copy, of: row, at: hidden, in: volume)
-    let inode = row.version.inode
-    let isOurs = try wrapping("while renewing its stub") { () throws(SyscallError) in
-      try volume.files.swap(hidden, with: path, at: "rename.exchangeStub")
-      let out = try volume.files.status(of: hidden, at: "rename.statusStub")
-      if out?.inode != inode {
-        try volume.files.swap(hidden, with: path, at: "rename.exchangeBack")
+    let hidden = volume.hiddenPath(copy.archiveID)
+    do throws(TierError) {
+      let stub = try run.engine.stubs(for: volume).make(copy, of: row, at: hidden, in: volume)
+      let inode = row.version.inode
+      let isOurs = try wrapping("while renewing its stub") { () throws(SyscallError) in
+        try volume.files.swap(hidden, with: path, at: "rename.exchangeStub")
+        let out = try volume.files.status(of: hidden, at: "rename.statusStub")
+        if out?.inode != inode {
+          try volume.files.swap(hidden, with: path, at: "rename.exchangeBack")
+        }
+        try volume.files.unlink(hidden, at: "rename.unlinkStub")
+        return out?.inode == inode
       }
-      try volume.files.unlink(hidden, at: "rename.unlinkStub")
-      return out?.inode == inode
+      if isOurs { row.observeStub(stub) }
+    } catch {
+      // The old stub does as well; an app moved or removed it just now.
+      run.log.warning("a stub could not be renewed", metadata: ["error": "\(error)"])
+      try LocalRecovery(volume: volume, log: run.log).clearRenewed(of: copy.archiveID, at: path)
     }
-    if isOurs { row.observeStub(stub) }
   }
 
   private func write(_ records: [VolumeID: [ManifestRecord]]) throws(TierError) {

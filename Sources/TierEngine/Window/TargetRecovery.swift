@@ -16,12 +16,22 @@ struct TargetRecovery {
       case .release, .restore, .remove: break
       }
     }
+    if window.service.isFirstWindow { try sweep() }
+  }
+
+  /// What an earlier life of the daemon left half written and no intent tells of: manifests on their way.
+  private func sweep() throws(TierError) {
+    for entry in try session.list(TargetLayout.temporary) where !entry.isDirectory {
+      guard ArchiveID(entry.name.description) != nil else { continue }
+      try session.remove(TargetLayout.temporary.appending(entry.name))
+    }
   }
 
   private func archive(_ intent: Intent) throws(TierError) {
     var changes: [CatalogChange] = []
     if let copy = try published(intent) {
       if let id = intent.file, var row = try window.engine.catalog.file(id) {
+        changes += try replaced(intent, older: row.copy, by: copy)
         row.copy = copy
         if row.state == .archived { row.state = .resident }
         row.retryAt = nil
@@ -60,17 +70,40 @@ struct TargetRecovery {
         accessed: version.modified))
   }
 
+  /// What the publication that a crash hid moved to the trash.
+  private func replaced(_ intent: Intent, older: ArchivedCopy?, by copy: ArchivedCopy) throws(TierError)
+    -> [CatalogChange]
+  {
+    guard let older, let trash = intent.newTargetPath, older.archiveID != copy.archiveID,
+      older.path == intent.targetPath, let volume = window.engine.volume(intent.volume)
+    else { return [] }
+    return try volume.replacementChanges(of: older, at: intent.path, in: trash, file: intent.file)
+  }
+
+  /// The copy is at one of two places: the one where it stands is the catalog's from now on.
   private func rename(_ intent: Intent) throws(TierError) {
+    let catalog = window.engine.catalog
     var changes: [CatalogChange] = []
-    if let place = intent.newTargetPath, let id = intent.file, var row = try window.engine.catalog.file(id),
-      var copy = row.copy, copy.archiveID == intent.archiveID,
-      let found = try session.status(of: [place]).first ?? nil,
-      found.matches(TargetStatus(size: copy.size, modified: copy.modified))
-    {
-      copy.path = place
-      row.copy = copy
-      changes = [.put(row)]
+    let owners = try CopyOwners(of: intent.archiveID, in: catalog)
+    if let place = intent.newTargetPath, let copy = owners.copy {
+      let status = TargetStatus(size: copy.size, modified: copy.modified)
+      let found = try session.status(of: [intent.targetPath, place])
+      let isMoved = found[1]?.matches(status) ?? false
+      if isMoved, found[0]?.matches(status) ?? false {
+        // Two files that look alike, one of them not ours.
+        changes = owners.relocated(to: try holds(copy, at: intent.targetPath) ? intent.targetPath : place)
+      } else if isMoved {
+        changes = owners.relocated(to: place)
+      }
     }
-    if let id = intent.id { try window.engine.catalog.finish([id], applying: changes) }
+    if let id = intent.id { try catalog.finish([id], applying: changes) }
+  }
+
+  private func holds(_ copy: ArchivedCopy, at path: RelativePath) throws(TierError) -> Bool {
+    var holds = false
+    try session.hash([path]) { _, outcome in
+      if case .hashed(copy.hash, size: copy.size) = outcome { holds = true }
+    }
+    return holds
   }
 }

@@ -39,10 +39,9 @@ final class WindowRun {
     let restorer = Restorer(run: self, session: session)
     try restorer.serveWaiting()
     let changes = TargetChanges(run: self, session: session)
-    try changes.applyRemovals()
-    try changes.applyMoves()
+    try changes.apply()
     repeat {
-      try archive(session, restorer)
+      try archive(session, restorer, changes)
       try restorer.serveWaiting()
       try runErrands(session)
     } while hasWaitingOrders && !service.isStopping
@@ -52,7 +51,9 @@ final class WindowRun {
   }
 
   /// Batch after batch until nothing more is due or flushed. Who flushes hears why a window failed.
-  private func archive(_ session: any TargetSession, _ restorer: Restorer) throws(TierError) {
+  private func archive(_ session: any TargetSession, _ restorer: Restorer, _ changes: TargetChanges)
+    throws(TierError)
+  {
     let flushes = service.takeFlushes()
     var outcome: TierError?
     defer { for order in flushes { order.done(outcome) } }
@@ -62,6 +63,8 @@ final class WindowRun {
       while !service.isStopping {
         let rows = try queue.next(leavingOut: archiver.attempted, unfinished: archiver.unfinished)
         if rows.isEmpty { return }
+        // A name that one of these files took since the window opened is free only now.
+        try changes.apply()
         try archiver.archive(rows)
         try restorer.serveWaiting()
       }

@@ -96,6 +96,11 @@ package final class WindowService: Sendable {
 
   var isStopping: Bool { state.withLock { $0.isStopping } }
 
+  /// True until a window of this daemon's has come to its end.
+  var isFirstWindow: Bool {
+    state.withLock { $0.condition.counters.windows == $0.condition.counters.failedWindows }
+  }
+
   var hasWaitingOrders: Bool {
     state.withLock { !$0.flushes.isEmpty || !$0.restores.isEmpty || !$0.errands.isEmpty }
   }
@@ -158,7 +163,7 @@ package final class WindowService: Sendable {
     if let failure, failure.disposition == .fatal || failure.code == .catalog { throw failure }
     conclude(failure, progress: record.archivedFiles + run.provenCopies > 0, wasFull: wasFull)
     log(record)
-    for name in run.touchedVolumes { engine.volumeService(name)?.wake() }
+    for service in engine.volumeServices where service.hasWork(after: run) { service.wake() }
   }
 
   private func conclude(_ failure: TierError?, progress: Bool, wasFull: Bool) {
