@@ -84,7 +84,8 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TierEngineTests",
-      dependencies: ["TierEngine", "TierCatalog", "TierTargets", "TierTestSupport"], swiftSettings: strict),
+      dependencies: ["TierEngine", "TierCatalog", "TierTargets", "TierTestSupport", "CTierLinux"],
+      swiftSettings: strict),
     .testTarget(
       name: "TierCoreTests", dependencies: ["TierCore", "TierTestSupport"], exclude: ["Fixtures"],
       swiftSettings: strict),

@@ -32,14 +32,15 @@ final class SilentWatcher: Watcher {
 final class Bench {
   let folder: TemporaryDirectory
   let clock = TestClock()
-  let faults = FaultPlan()
-  let targetFaults = FaultPlan()
+  let faults: FaultPlan
+  let targetFaults: FaultPlan
   let configuration: Configuration
   private(set) var catalog: SQLiteCatalog
   private(set) var engine: Engine
   private(set) var loop: VolumeLoop
   let tuning: EngineTuning
   let renameFlags: Bool
+  private let makeWatcher: (String) throws -> any Watcher
 
   var cache: String { folder.path("cache") }
   var nas: String { folder.path("nas") }
@@ -50,9 +51,17 @@ final class Bench {
     release: .init(after: .seconds(86_400), keepBelow: 1), keepDeleted: .seconds(86_400))
 
   /// `renameFlags: false`: a volume like GlusterFS, whose renames can neither exchange nor keep what is there.
-  init(policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning(), renameFlags: Bool = true) throws
-  {
-    folder = try TemporaryDirectory()
+  init(
+    policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning(), renameFlags: Bool = true,
+    in folder: TemporaryDirectory? = nil, faults: FaultPlan = FaultPlan(),
+    targetFaults: FaultPlan = FaultPlan(),
+    watching: @escaping (String) throws -> any Watcher = { _ in SilentWatcher() }
+  ) throws {
+    makeWatcher = watching
+    self.folder = try folder ?? TemporaryDirectory()
+    let folder = self.folder
+    self.faults = faults
+    self.targetFaults = targetFaults
     for name in ["cache", "nas", "state"] { mkdir(folder.path(name), 0o755) }
     configuration = Configuration(
       stateDirectory: folder.path("state"), volumes: [.init(name: "vol", path: folder.path("cache"))],
@@ -60,12 +69,13 @@ final class Bench {
     self.tuning = tuning
     self.renameFlags = renameFlags
     (catalog, engine, loop) = try Self.start(
-      folder, configuration, policy, tuning, clock, faults, targetFaults, renameFlags)
+      folder, configuration, policy, tuning, clock, faults, targetFaults, renameFlags, makeWatcher)
   }
 
   private static func start(
     _ folder: TemporaryDirectory, _ configuration: Configuration, _ policy: Policy, _ tuning: EngineTuning,
-    _ clock: TestClock, _ faults: FaultPlan, _ targetFaults: FaultPlan, _ renameFlags: Bool
+    _ clock: TestClock, _ faults: FaultPlan, _ targetFaults: FaultPlan, _ renameFlags: Bool,
+    _ makeWatcher: (String) throws -> any Watcher
   ) throws -> (SQLiteCatalog, Engine, VolumeLoop) {
     let catalog = try SQLiteCatalog(directory: folder.path("state"))
     let target = DirectoryTarget(name: "nas", path: folder.path("nas"), memory: .none) {
@@ -90,14 +100,15 @@ final class Bench {
       service.configuration, files: try service.ports.openFiles(), catalog: catalog, clock: clock,
       policies: engine.context.policies, tuning: tuning)
     try LocalRecovery(volume: volume, log: log).run()
-    return (catalog, engine, try service.attach(volume, SilentWatcher()))
+    let watcher = try makeWatcher(root)
+    return (catalog, engine, try service.attach(volume, watcher))
   }
 
   /// As if the daemon had been killed here: nothing of its memory survives.
   func restart(policy: Policy = Bench.policy) throws {
     catalog.close()
     (catalog, engine, loop) = try Self.start(
-      folder, configuration, policy, tuning, clock, faults, targetFaults, renameFlags)
+      folder, configuration, policy, tuning, clock, faults, targetFaults, renameFlags, makeWatcher)
   }
 
   var volume: Volume { loop.volume }
@@ -192,7 +203,7 @@ final class Bench {
 
   func leftovers() -> [String] { names(in: "\(cache)/.tierd/tmp") + names(in: "\(nas)/.tierd/tmp") }
 
-  private func names(in directory: String) -> [String] {
+  func names(in directory: String) -> [String] {
     guard let handle = opendir(directory) else { return [] }
     defer { closedir(handle) }
     var names: [String] = []

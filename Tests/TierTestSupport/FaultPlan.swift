@@ -53,6 +53,8 @@ package final class FaultPlan: Sendable {
 
   /// Every call site met, in the order of its first call.
   package var sitesSeen: [String] { state.withLock(\.order) }
+  /// How often each call site was met.
+  package var counts: [String: Int] { state.withLock(\.counts) }
   package func count(of site: CallSite) -> Int { state.withLock { $0.counts[site.description] ?? 0 } }
   /// What an injected closure threw; look at it at a test's end.
   package var closureError: (any Error)? { state.withLock(\.closureError) }
@@ -79,7 +81,7 @@ package final class FaultPlan: Sendable {
     case .killBefore:
       Self.killProcess()
     case .killAfter:
-      _ = try body()
+      _ = try? body()
       Self.killProcess()
     }
   }
