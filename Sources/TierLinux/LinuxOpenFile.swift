@@ -18,7 +18,11 @@ package final class LinuxOpenFile: OpenFile {
   /// For calls that take a descriptor (`copy_file_range`, `posix_fadvise`). Valid until `close`.
   package var rawDescriptor: Int32 { descriptor.raw }
 
-  package func close() { descriptor.close() }
+  package func close() {
+    // A lease ends with the last duplicate of the descriptor, and a child that was just forked has one.
+    try? dropLease(at: "close")
+    descriptor.close()
+  }
 
   // MARK: Content
 

@@ -113,7 +113,8 @@ final class Releaser {
       stub = try stubs.make(copy, of: row, at: hidden, in: volume)
       old = try exchange(path, hidden, holding: file)
     } catch {
-      // Most likely an app was faster and the name is gone.
+      // Most likely an app was faster and the name is gone. Our own lease must not look like somebody's use.
+      try? file.dropLease(at: "release.dropLease")
       try PutBack(volume: volume, log: log).run(intent)
       return hold(id, path, "\(error)")
     }

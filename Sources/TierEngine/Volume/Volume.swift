@@ -78,9 +78,9 @@ package final class Volume: Sendable {
 
   func isBeingWritten(_ path: RelativePath) throws(TierError) -> Bool {
     try wrapping("while looking for writers") { () throws(SyscallError) in
-      let file = try files.open(path, .read, at: "recovery.open")
-      defer { file.close() }
       do throws(SyscallError) {
+        let file = try files.open(path, .read, at: "recovery.open")
+        defer { file.close() }
         try file.takeLease(.againstWriters, at: "recovery.lease")
         return false
       } catch {

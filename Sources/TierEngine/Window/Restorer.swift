@@ -208,7 +208,7 @@ struct Restorer {
           path: volume.absolute(path), disposition: .retry)
       }
       let (status, isUntouched) = try swap(item, path)
-      row.state = isUntouched ? .archived : .resident
+      row.state = isUntouched && status.links == 1 ? .archived : .resident
       row.observe(status)
       let sharing = try volume.catalog.files(withArchiveID: item.copy.archiveID).count
       if sharing > 1, row.copy?.path != volume.targetPath(of: path) {
