@@ -64,16 +64,14 @@ struct KillPoint: Sendable, Codable, CustomTestStringConvertible {
     close(progress)
   }
 
-  /// Every call of an unhurt life: the first one and the last one at each site, before and after.
+  /// Every call of an unhurt life: before the first one and the last one at each site, and after the last one.
   static let points: [KillPoint] = {
     guard let bench = try? Bench(), (try? live(bench)) != nil else { return [] }
     func points(_ side: String, _ plan: FaultPlan) -> [KillPoint] {
       plan.sitesSeen.flatMap { site in
-        Set([1, plan.counts[site] ?? 1]).sorted().flatMap { occurrence in
-          [false, true].map {
-            KillPoint(side: side, site: site, occurrence: occurrence, isAfter: $0)
-          }
-        }
+        let last = plan.counts[site] ?? 1
+        let places = last == 1 ? [(1, false), (1, true)] : [(1, false), (last, false), (last, true)]
+        return places.map { KillPoint(side: side, site: site, occurrence: $0.0, isAfter: $0.1) }
       }
     }
     return points("volume", bench.faults) + points("target", bench.targetFaults)
