@@ -81,11 +81,10 @@ package final class Volume: Sendable {
       do throws(SyscallError) {
         let file = try files.open(path, .read, at: "recovery.open")
         defer { file.close() }
-        try file.takeLease(.againstWriters, at: "recovery.lease")
-        return false
+        return try file.isOpenForWriting(at: "recovery.lease")
       } catch {
-        guard error.isBusy else { throw error }
-        return true
+        if error.isBusy { return true }
+        throw error
       }
     }
   }
