@@ -83,7 +83,7 @@ package struct PathsBody: RequestBody {
 }
 
 package struct PolicyTextBody: RequestBody {
-  /// For the diagnostics: the file's name.
+  /// A name in the policy directory or an absolute path: the text is judged in that file's place.
   package var name: String
   package var text: String
 

@@ -156,7 +156,12 @@ struct EngineControl: Control {
         throw TierError(.notFound, "no request \"\(id)\" is known; those of an earlier tierd are forgotten")
       }
       if state.ended != nil || context.clock.monotonic >= end { return RequestReport(state) }
-      try? await Task.sleep(for: .milliseconds(50))
+      do {
+        try await Task.sleep(for: .milliseconds(50))
+      } catch {
+        // The daemon is stopping: it must not wait for this answer.
+        return RequestReport(state)
+      }
     }
   }
 

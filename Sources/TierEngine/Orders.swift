@@ -111,7 +111,7 @@ extension Engine {
         if let pinUntil { try pin(file, until: pinUntil, in: volume) }
       }
     }
-    if resident > 0 { handle.note("\(resident) files were in the cache already") }
+    if resident > 0 { handle.note("\(HumanText.files(resident)) in the cache already") }
     handle.expect(files: orders.count, bytes: orders.reduce(0) { $0 + ($1.0.copy?.size ?? 0) })
     let ended = Countdown(orders.count) { handle.finish() }
     for (target, group) in Dictionary(grouping: orders, by: { $0.0.copy?.target ?? "" }) {

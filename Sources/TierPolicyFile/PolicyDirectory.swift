@@ -24,14 +24,18 @@ package enum PolicyDirectory {
     }
   }
 
-  /// What `load` would say of a file before it is put there, or with this content instead of its own.
+  /// What `load` would say of a file before it is put there, or with this content instead of its own. `name` is
+  /// one in the directory, or an absolute path: of a file there, or of a draft that would replace its namesake.
   package static func check(
     _ bytes: [UInt8], as name: String, in directory: String, _ configuration: Configuration
   ) -> [Diagnostic] {
-    let path = "\(directory)/\(name)"
+    let path = name.hasPrefix("/") ? name : "\(directory)/\(name)"
+    let namesake = "\(directory)/\(name.split(separator: "/").last ?? "")"
     var loading = PolicyLoading(configuration)
     var others: [String] = []
-    if case .success(let found) = files(in: directory) { others = found.filter { $0 != path } }
+    if case .success(let found) = files(in: directory) {
+      others = found.filter { $0 != namesake && !isSame($0, path) }
+    }
     for other in others {
       let findings = Findings(file: other)
       loading.add(SourceText.load(other, findings), findings)
@@ -60,6 +64,17 @@ package enum PolicyDirectory {
       }
     }
     return .success(paths)
+  }
+
+  /// The directory may be reached through a link.
+  private static func isSame(_ path: String, _ other: String) -> Bool {
+    if path == other { return true }
+    guard let real = realpath(path, nil), let otherReal = realpath(other, nil) else { return false }
+    defer {
+      free(real)
+      free(otherReal)
+    }
+    return strcmp(real, otherReal) == 0
   }
 
   private static func entries(of directory: String) -> [String]? {

@@ -34,8 +34,8 @@ package protocol Control: Sendable {
   func doctor() async throws(TierError) -> DoctorReport
   /// What was deleted at `path` or below it; brings it back unless `listOnly`.
   func undelete(_ path: AbsolutePath, listOnly: Bool) async throws(TierError) -> UndeleteReport
-  /// Answers when the request has ended or after `wait` (0 to 30 s), whichever is first. Ended requests are
-  /// remembered for a while; then `notFound`.
+  /// Answers when the request has ended or after `wait` (0 to 30 s), whichever is first; at once when the task is
+  /// cancelled, since the daemon is stopping then. Ended requests are remembered for a while; then `notFound`.
   func request(_ id: String, wait: Duration) async throws(TierError) -> RequestReport
 }
 

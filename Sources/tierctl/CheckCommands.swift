@@ -44,7 +44,7 @@ struct PolicyCheck: ParsableCommand {
   func run() throws {
     var report = PolicyCheckReport(isValid: true)
     for file in files {
-      let name = file == "-" ? "standard input" : EscapedText.encode(ArgumentBytes.decode(file))
+      let name = file == "-" ? "/dev/stdin" : "\(try NamedPath.resolve(ArgumentBytes.decode(file)))"
       let one = try shared.client.checkPolicy(
         PolicyTextBody(name: name, text: try text(of: file, named: name)))
       report.isValid = report.isValid && one.isValid

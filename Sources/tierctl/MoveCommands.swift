@@ -151,6 +151,11 @@ struct Undelete: ParsableCommand {
   func run() throws {
     let client = shared.client
     let report = try client.undelete(UndeleteBody(path: path.resolved(), listOnly: list))
+    if !list, report.removed.isEmpty {
+      Console().error(
+        "\(try path.resolved()): nothing that was deleted there is kept (yet: tierd waits a little)")
+      throw ExitCode(ExitStatus.failed.rawValue)
+    }
     guard let request = report.request else { return try shared.print(report) }
     try RequestFollower(client: client, shared: shared).finish(request, wait: waiting.wait)
   }

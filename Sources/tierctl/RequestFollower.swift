@@ -29,16 +29,15 @@ struct RequestFollower {
 
   private func follow(_ request: inout RequestReport, _ console: Console) throws {
     defer { console.clearProgress() }
-    var shown = ""
+    var shown = request.progress
     while request.state == .running {
-      if console.drawsProgress {
-        console.draw { $0.line(request) }
-      } else if request.progress != shown {
+      if console.drawsProgress { console.draw { $0.line(request) } }
+      // The daemon holds the answer back until the end: a bar needs it sooner than a log does.
+      request = try client.request(request.id, waitSeconds: console.drawsProgress ? 1 : 10)
+      if !console.drawsProgress, request.state == .running, request.progress != shown {
         shown = request.progress
         console.note("\(request.kind.rawValue): \(shown)")
       }
-      // The daemon holds the answer back until the end: a bar needs it sooner than a log does.
-      request = try client.request(request.id, waitSeconds: console.drawsProgress ? 1 : 10)
     }
   }
 }

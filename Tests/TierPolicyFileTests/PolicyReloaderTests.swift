@@ -85,4 +85,24 @@ import TierTestSupport
       ])
     #expect(PolicyDirectory.check(text, as: "a.yaml", in: directory.path, configuration) == [])
   }
+
+  /// By its absolute path, also in a folder and through a link to the directory; a draft replaces its namesake.
+  @Test func aFileIsCheckedInItsOwnPlace() throws {
+    try #require(mkdir("\(directory.path)/a", 0o700) == 0)
+    try write("a/policy.yaml", "name: a\nvolume: data\npath: a\n")
+    try write("b.yaml", "name: b\nvolume: data\npath: b\n")
+    let elsewhere = try TemporaryDirectory()
+    try #require(symlink(directory.path, elsewhere.path("link")) == 0)
+    for (name, text) in [
+      ("\(directory.path)/a/policy.yaml", "name: a\nvolume: data\npath: a\n"),
+      (elsewhere.path("link/a/policy.yaml"), "name: a\nvolume: data\npath: a\n"),
+      (elsewhere.path("b.yaml"), "name: b\nvolume: data\npath: b\n"),
+    ] {
+      #expect(PolicyDirectory.check(Array(text.utf8), as: name, in: directory.path, configuration) == [])
+    }
+    let other = PolicyDirectory.check(
+      Array("name: a\nvolume: data\npath: c\n".utf8), as: elsewhere.path("c.yaml"), in: directory.path,
+      configuration)
+    #expect(other.map(\.file) == [elsewhere.path("c.yaml")])
+  }
 }
