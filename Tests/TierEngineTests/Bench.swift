@@ -38,12 +38,11 @@ final class Bench {
   private(set) var catalog: SQLiteCatalog
   private(set) var engine: Engine
   private(set) var loop: VolumeLoop
-  let tuning: EngineTuning
-  let renameFlags: Bool
-  private let makeWatcher: (String) throws -> any Watcher
+  private let parts: Parts
 
   var cache: String { folder.path("cache") }
-  var nas: String { folder.path("nas") }
+  /// Where the target's content can be looked at.
+  let nas: String
 
   static let policy = Policy(
     name: "app", volume: "vol", path: .root, target: "nas",
@@ -54,10 +53,9 @@ final class Bench {
   init(
     policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning(), renameFlags: Bool = true,
     in folder: TemporaryDirectory? = nil, faults: FaultPlan = FaultPlan(),
-    targetFaults: FaultPlan = FaultPlan(),
+    targetFaults: FaultPlan = FaultPlan(), target: (target: any Target, folder: String)? = nil,
     watching: @escaping (String) throws -> any Watcher = { _ in SilentWatcher() }
   ) throws {
-    makeWatcher = watching
     self.folder = try folder ?? TemporaryDirectory()
     let folder = self.folder
     self.faults = faults
@@ -66,49 +64,55 @@ final class Bench {
     configuration = Configuration(
       stateDirectory: folder.path("state"), volumes: [.init(name: "vol", path: folder.path("cache"))],
       targets: [.init(name: "nas", kind: .directory(path: folder.path("nas")))])
-    self.tuning = tuning
-    self.renameFlags = renameFlags
-    (catalog, engine, loop) = try Self.start(
-      folder, configuration, policy, tuning, clock, faults, targetFaults, renameFlags, makeWatcher)
+    nas = target?.folder ?? folder.path("nas")
+    let target =
+      target?.target
+      ?? DirectoryTarget(name: "nas", path: folder.path("nas"), memory: .none) { path throws(TierError) in
+        FaultInjectingFileSystem(try LinuxFileSystem(root: path), targetFaults)
+      }
+    let root = folder.path("cache")
+    parts = Parts(configuration: configuration, tuning: tuning, clock: clock, target: target) {
+      () throws(TierError) in
+      FaultInjectingFileSystem(try LinuxFileSystem(root: root, renameFlags: renameFlags), faults)
+    } makeWatcher: {
+      try watching(root)
+    }
+    (catalog, engine, loop) = try parts.start(policy)
   }
 
-  private static func start(
-    _ folder: TemporaryDirectory, _ configuration: Configuration, _ policy: Policy, _ tuning: EngineTuning,
-    _ clock: TestClock, _ faults: FaultPlan, _ targetFaults: FaultPlan, _ renameFlags: Bool,
-    _ makeWatcher: (String) throws -> any Watcher
-  ) throws -> (SQLiteCatalog, Engine, VolumeLoop) {
-    let catalog = try SQLiteCatalog(directory: folder.path("state"))
-    let target = DirectoryTarget(name: "nas", path: folder.path("nas"), memory: .none) {
-      path throws(TierError) in
-      FaultInjectingFileSystem(try LinuxFileSystem(root: path), targetFaults)
+  /// What outlives a restart.
+  private struct Parts {
+    let configuration: Configuration
+    let tuning: EngineTuning
+    let clock: TestClock
+    let target: any Target
+    let openFiles: @Sendable () throws(TierError) -> any FileSystem
+    let makeWatcher: () throws -> any Watcher
+
+    func start(_ policy: Policy) throws -> (SQLiteCatalog, Engine, VolumeLoop) {
+      let catalog = try SQLiteCatalog(directory: configuration.stateDirectory)
+      var log = Logger(label: "test")
+      log.logLevel = .critical
+      let openFiles = openFiles
+      let engine = try Engine(
+        configuration: configuration, policies: try PolicySet([policy], defaultTarget: "nas"),
+        catalog: catalog, clock: clock, tuning: tuning, log: log, targets: [target]
+      ) { _ in
+        VolumeService.Ports(openFiles: openFiles, makeWatcher: { _ in SilentWatcher() })
+      }
+      let service = engine.context.volumeServices[0]
+      let volume = try Volume.open(
+        service.configuration, files: try openFiles(), catalog: catalog, clock: clock,
+        policies: engine.context.policies, tuning: tuning)
+      try LocalRecovery(volume: volume, log: log).run()
+      return (catalog, engine, try service.attach(volume, try makeWatcher()))
     }
-    var log = Logger(label: "test")
-    log.logLevel = .critical
-    let root = folder.path("cache")
-    let engine = try Engine(
-      configuration: configuration, policies: try PolicySet([policy], defaultTarget: "nas"), catalog: catalog,
-      clock: clock, tuning: tuning, log: log, targets: [target]
-    ) { _ in
-      VolumeService.Ports(
-        openFiles: { () throws(TierError) in
-          FaultInjectingFileSystem(try LinuxFileSystem(root: root, renameFlags: renameFlags), faults)
-        },
-        makeWatcher: { _ in SilentWatcher() })
-    }
-    let service = engine.context.volumeServices[0]
-    let volume = try Volume.open(
-      service.configuration, files: try service.ports.openFiles(), catalog: catalog, clock: clock,
-      policies: engine.context.policies, tuning: tuning)
-    try LocalRecovery(volume: volume, log: log).run()
-    let watcher = try makeWatcher(root)
-    return (catalog, engine, try service.attach(volume, watcher))
   }
 
   /// As if the daemon had been killed here: nothing of its memory survives.
   func restart(policy: Policy = Bench.policy) throws {
     catalog.close()
-    (catalog, engine, loop) = try Self.start(
-      folder, configuration, policy, tuning, clock, faults, targetFaults, renameFlags, makeWatcher)
+    (catalog, engine, loop) = try parts.start(policy)
   }
 
   var volume: Volume { loop.volume }
@@ -189,7 +193,9 @@ final class Bench {
     let fd = open("\(root ?? cache)/\(path)", O_RDONLY)
     guard fd >= 0 else { return nil }
     defer { close(fd) }
-    var buffer = [UInt8](repeating: 0, count: 1 << 20)
+    var status = stat()
+    fstat(fd, &status)
+    var buffer = [UInt8](repeating: 0, count: Int(status.st_size))
     let length = Glibc.read(fd, &buffer, buffer.count)
     return length >= 0 ? String(decoding: buffer[..<length], as: UTF8.self) : nil
   }

@@ -178,7 +178,7 @@ extension Bench {
     var found: [String: stat] = [:]
     var waiting = [""]
     while let folder = waiting.popLast() {
-      for name in names(in: "\(root)/\(folder)") where name != ".tierd" {
+      for name in names(in: "\(root)/\(folder)") where name != ".tierd" && name != "lost+found" {
         let path = folder.isEmpty ? name : "\(folder)/\(name)"
         var status = stat()
         guard lstat("\(root)/\(path)", &status) == 0 else { continue }
