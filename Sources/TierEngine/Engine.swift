@@ -12,7 +12,8 @@ package final class EngineContext: Sendable {
   package let log: Logger
   package let requests: RequestBook
   private let mountPaths: [String: String]
-  private let services = Mutex<(volumes: [VolumeService], windows: [WindowService])>(([], []))
+  /// Weak: the services hold the context.
+  private let services = Mutex<(volumes: [Weak<VolumeService>], windows: [Weak<WindowService>])>(([], []))
 
   init(
     catalog: any Catalog, clock: any TierClock, policies: PolicySet, tuning: EngineTuning, log: Logger,
@@ -28,11 +29,11 @@ package final class EngineContext: Sendable {
   }
 
   func register(_ volumes: [VolumeService], _ windows: [WindowService]) {
-    services.withLock { $0 = (volumes, windows) }
+    services.withLock { $0 = (volumes.map(Weak.init), windows.map(Weak.init)) }
   }
 
-  package var volumeServices: [VolumeService] { services.withLock { $0.volumes } }
-  package var windowServices: [WindowService] { services.withLock { $0.windows } }
+  package var volumeServices: [VolumeService] { services.withLock { $0.volumes.compactMap(\.object) } }
+  package var windowServices: [WindowService] { services.withLock { $0.windows.compactMap(\.object) } }
 
   package func volumeService(_ name: String) -> VolumeService? {
     volumeServices.first { $0.configuration.name == name }
@@ -61,9 +62,16 @@ package final class EngineContext: Sendable {
   func wakeWindows() { for service in windowServices { service.wake() } }
 }
 
+private struct Weak<Object: AnyObject> {
+  weak var object: Object?
+  init(_ object: Object) { self.object = object }
+}
+
 /// The whole of tierd but its edges: volumes, windows, and what people ask of them.
 package final class Engine: Sendable {
   package let context: EngineContext
+  private let volumes: [VolumeService]
+  private let windows: [WindowService]
 
   package init(
     configuration: Configuration, policies: PolicySet, catalog: any Catalog, clock: any TierClock,
@@ -84,6 +92,8 @@ package final class Engine: Sendable {
     }
     context.register(volumes, windows)
     self.context = context
+    self.volumes = volumes
+    self.windows = windows
   }
 
   /// Runs every service on a thread of its own until `stop`. Gives the first error that ended one.
@@ -100,8 +110,8 @@ package final class Engine: Sendable {
       }
     }
     let threads =
-      context.volumeServices.map { service in thread("vol-\(service.configuration.name)", service.run) }
-      + context.windowServices.map { service in thread("win-\(service.target.name)", service.run) }
+      volumes.map { service in thread("vol-\(service.configuration.name)", service.run) }
+      + windows.map { service in thread("win-\(service.target.name)", service.run) }
     for thread in threads { thread.join() }
     return failure.withLock { $0 }
   }

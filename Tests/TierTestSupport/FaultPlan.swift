@@ -95,7 +95,8 @@ package final class FaultPlan: Sendable {
       let count = (state.counts[site] ?? 0) + 1
       state.counts[site] = count
       if count == 1 { state.order.append(site) }
-      return state.actions[site]?[count]
+      // Each happens once; kept, its closure would keep the test's own objects for ever.
+      return state.actions[site]?.removeValue(forKey: count)
     }
   }
 

@@ -64,16 +64,33 @@ final class VolumeLoop {
   /// Looks at once at all that events told. For `flush`, which must not miss what was written just before.
   func settleNow() -> TierError? {
     do throws(TierError) {
-      try take(try watcher.wait(atMost: .zero))
+      try drain()
       try look(hints.takeDue(now: volume.clock.monotonic + .seconds(1_000_000)))
       try look(volume.takeExaminations().map { .changed($0) })
-      while scan != nil || needsScan != nil { try scanStep() }
+      while isInDoubt {
+        try scanStep()
+        // Our own listing makes events, too, and the kernel keeps only so many.
+        if scan?.directories.isMultiple(of: 500) == true { try drain() }
+      }
       try judgeMissing(grace: .zero)
       return nil
     } catch {
       failure = error
       return error
     }
+  }
+
+  /// Only such a scan is worth waiting for; the routine one is under way for hours.
+  private var isInDoubt: Bool { needsScan != nil || scan?.reason.isEmpty == false }
+
+  /// Everything that was told so far. An app that never stops writing is not waited for.
+  private func drain() throws(TierError) {
+    let end = volume.clock.monotonic + .seconds(5)
+    repeat {
+      let news = try watcher.wait(atMost: .zero)
+      if news.isEmpty { return }
+      try take(news)
+    } while volume.clock.monotonic < end
   }
 
   var overflows: Int { watcher.coverage.overflows }
