@@ -50,7 +50,7 @@ struct Restorer {
             later.append(order)
           }
         } else {
-          batch[copy.archiveID] = try prepare(order, row, copy)
+          batch[copy.archiveID] = try prepare(order, row, copy, besides: batch.values)
         }
       } catch {
         order.done(.failure(error))
@@ -101,13 +101,14 @@ struct Restorer {
     return (row, copy)
   }
 
-  private func prepare(_ order: RestoreOrder, _ row: CatalogFile, _ copy: ArchivedCopy) throws(TierError)
-    -> Prepared
-  {
+  private func prepare(
+    _ order: RestoreOrder, _ row: CatalogFile, _ copy: ArchivedCopy, besides others: some Sequence<Prepared>
+  ) throws(TierError) -> Prepared {
     guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else {
       throw TierError(.volumeUnavailable, "its volume isn't there", disposition: .retry)
     }
-    try reserve(copy.size, on: volume, path)
+    let promised = others.reduce(Int64(0)) { $0 + ($1.volume === volume ? $1.copy.size : 0) }
+    try reserve(copy.size, besides: promised, on: volume, path)
     var intent = Intent(
       kind: .restore, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: copy.target,
       targetPath: copy.path, archiveID: copy.archiveID, version: row.version, hash: copy.hash,
@@ -137,14 +138,16 @@ struct Restorer {
     }
   }
 
-  private func reserve(_ bytes: Int64, on volume: Volume, _ path: RelativePath) throws(TierError) {
+  private func reserve(_ bytes: Int64, besides promised: Int64, on volume: Volume, _ path: RelativePath)
+    throws(TierError)
+  {
     let space = try wrapping("while asking for free space") { () throws(SyscallError) in
       try volume.files.space(at: "restore.space")
     }
-    guard space.available - bytes >= volume.tuning.reserve else {
+    guard space.available - promised - bytes >= volume.tuning.reserve else {
       throw TierError(
         .volumeFull,
-        "the volume has \(space.available >> 20) MiB free, too little for \(bytes >> 20) MiB: release other "
+        "the volume has \((space.available - promised) >> 20) MiB free, too little for \(bytes >> 20) MiB: release other "
           + "files first (tierctl release PATH) or lower highWatermark", path: volume.absolute(path),
         disposition: .retry)
     }
