@@ -118,7 +118,7 @@ final class Releaser {
       try PutBack(volume: volume, log: log).run(intent)
       return hold(id, path, "\(error)")
     }
-    guard let old, old.inode == status.inode else {
+    guard let old, old.inode == status.inode, old.links == 1 else {
       try PutBack(volume: volume, log: log).run(intent, stubInode: stub.inode)
       return hold(id, path, "it was opened or replaced at the last moment")
     }
