@@ -65,6 +65,7 @@ package final class VolumeService: Sendable {
         _ = idle.wait(atMost: .seconds(10))
       }
     }
+    refuseCommands(TierError(.cancelled, "tierd is stopping", disposition: .retry))
   }
 
   package func stop() {
