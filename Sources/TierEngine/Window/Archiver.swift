@@ -18,7 +18,9 @@ final class Archiver {
     var unchangedCopy: ArchivedCopy?
 
     /// The version that this one takes the place of on the target.
-    var older: ArchivedCopy? { row.copy.flatMap { $0.path == upload.path ? $0 : nil } }
+    var older: ArchivedCopy? {
+      row.copy.flatMap { $0.path == upload.path && $0.target == intent.target ? $0 : nil }
+    }
   }
 
   private let run: WindowRun
@@ -266,8 +268,10 @@ final class Archiver {
       return try volume.removalChanges(for: gone, lastPath: item.path) + outdated(item, by: copy)
     }
     var changes = try outdated(item, by: copy)
-    if let older = row.copy, older.archiveID != copy.archiveID, older.path != copy.path {
-      // Only where the target can't rename: the copy under the former name is no longer needed.
+    if let older = row.copy, older.archiveID != copy.archiveID,
+      older.path != copy.path || older.target != copy.target
+    {
+      // The policy names another target now, or the target can't rename: the former copy is no longer needed.
       changes += try volume.removalChanges(for: row)
     }
     row.copy = copy
