@@ -150,6 +150,8 @@ struct OwnUses: Sendable {
     cleanUpAt = max(4096, 2 * until.count)
   }
 
+  var count: Int { until.count }
+
   func holds(_ path: RelativePath, now: Duration) -> Bool { until[path].map { $0 > now } ?? false }
 }
 
