@@ -33,7 +33,11 @@ struct Adopter {
     let current = try volume.catalog.file(named: entry.name, in: directory)
     file.id = current?.id
     file.copy = current?.copy
-    if file.copy == nil, let identity { file.copy = try adoptedCopy(identity, at: path) }
+    // Only of this very name: where tierd isn't privileged, an app could write another file's identity to its own,
+    // and anywhere `cp -a` takes it along. What was renamed before the catalog was lost is archived once more.
+    if file.copy == nil, let identity, identity.path == volume.targetPath(of: path) {
+      file.copy = try adoptedCopy(identity, at: path)
+    }
     volume.judge(&file, at: path)
     try volume.catalog.apply([.put(file)])
     return true

@@ -41,6 +41,11 @@ struct MissingJudge {
     let status = try wrapping("while making sure that it was deleted") { () throws(SyscallError) in
       try volume.files.status(of: path, at: "missing.status")
     }
+    // Behind something that was mounted over its directory it is hidden, not deleted.
+    let parent = try wrapping("while making sure that it was deleted") { () throws(SyscallError) in
+      try volume.files.status(of: path.parent, at: "missing.parent")
+    }
+    if let parent, parent.device != volume.device { return }
     // Something else may stand there by now; what the catalog has under the name is gone all the same.
     if status?.kind != .directory { try forgetDirectory(at: path) }
     switch status?.kind {

@@ -35,8 +35,13 @@ struct Reconciler {
       var isOutdated = false
       var subdirectories: [FileName] = []
       for entry in entries where path != .root || entry.name != Volume.ownFolder.name {
+        guard entry.status.device == volume.device else {
+          // Something is mounted over it: what it hides is still there.
+          files[entry.name] = nil
+          directories[entry.name] = nil
+          continue
+        }
         if entry.status.kind == .directory {
-          guard entry.status.device == volume.device else { continue }
           subdirectories.append(entry.name)
           try settle(
             directory: entry, at: path.appending(entry.name), row: directories.removeValue(forKey: entry.name)
@@ -66,9 +71,9 @@ struct Reconciler {
         missing(path)
         return false
       }
+      guard status.device == volume.device else { return false }
       let entry = DirectoryEntry(name: name, status: status)
       if status.kind == .directory {
-        guard status.device == volume.device else { return false }
         let parent = try volume.catalog.directory(at: path.parent, in: volume.id)
         let siblings = try parent.map { (id) throws(TierError) in try volume.catalog.children(of: id) }
         try settle(directory: entry, at: path, row: siblings?.directories.first { $0.name == name })

@@ -62,6 +62,31 @@ extension Volume {
     try wrapping("tierd needs to write to the volume's root") { () throws(SyscallError) in
       try files.makeDirectoryIfMissing(hiddenFolder, mode: 0o700, at: "volume.hidden")
     }
+    try checkOwners(configuration, files)
+  }
+
+  /// An app that may write to the volume's root could have made the folders first, and would then swap what passes
+  /// through them. Ours is what belongs to whom a file belongs that we make.
+  private static func checkOwners(_ configuration: Configuration.Volume, _ files: any FileSystem)
+    throws(TierError)
+  {
+    let probe = hiddenFolder.appending(FileName("probe-\(ArchiveID.random())")!)
+    let folders = [ownFolder, hiddenFolder]
+    let (us, found) = try wrapping("tierd needs to write to its folder") { () throws(SyscallError) in
+      try files.open(probe, .create(mode: 0o600), at: "volume.probe").close()
+      defer { try? files.unlink(probe, at: "volume.probe.unlink") }
+      var found: [FileStatus?] = []
+      for folder in folders { found.append(try files.status(of: folder, at: "volume.owners")) }
+      return (try files.status(of: probe, at: "volume.probe.status"), found)
+    }
+    for (folder, status) in zip(folders, found) {
+      guard let us, let status, status.owner == us.owner, status.mode & 0o022 == 0 else {
+        throw unavailable(
+          configuration,
+          "has a folder \(folder) that isn't tierd's own: others may change what is in it. Move it away, or give "
+            + "it back to tierd's user with mode 0700")
+      }
+    }
   }
 
   private static func readMarker(_ files: any FileSystem) throws(TierError) -> [UInt8]? {

@@ -1,0 +1,83 @@
+import Glibc
+import Testing
+import TierCore
+import TierTestSupport
+
+@testable import TierEngine
+
+/// Whom and what tierd believes.
+@Suite struct TrustTests {
+  @Test func identityOfAnotherNameIsNotBelievedWhenTheCatalogIsLost() throws {
+    let bench = try Bench()
+    bench.write("a", "content")
+    try bench.archive()
+    bench.write("b", "content")
+    let files = bench.volume.files
+    let attribute = bench.volume.identityAttribute
+    let identity = try #require(try files.attribute(attribute, of: at("a"), at: "test"))
+    try files.setAttribute(attribute, to: identity, of: at("b"), at: "test")
+    #expect(unlink("\(bench.cache)/a") == 0)
+    bench.write("a", "content")
+    try files.setAttribute(attribute, to: identity, of: at("a"), at: "test")
+
+    try bench.loseCatalog()
+    try bench.archive()
+    #expect(try bench.row("a").copy?.path == at("vol/a"))
+    #expect(try bench.row("b").copy?.path == at("vol/b"))
+    #expect(unlink("\(bench.cache)/b") == 0)
+    try bench.look()
+    try bench.window()
+    #expect(bench.onNAS("a") == "content")
+    #expect(bench.onNAS("b") == nil)
+  }
+
+  @Test(.enabled(if: Machine.isRoot, "only root can give a folder to somebody else"))
+  func folderThatAnAppCouldChangeIsRefused() throws {
+    let bench = try Bench()
+    #expect(chown("\(bench.cache)/.tierd/tmp", 12_345, 12_345) == 0)
+    let error = #expect(throws: TierError.self) { try bench.openVolume() }
+    #expect(error?.code == .volumeUnavailable)
+    #expect(error?.message.contains("isn't tierd's own") == true)
+  }
+
+  @Test func volumeWithoutItsMarkerSaysHowToGiveItBack() throws {
+    let bench = try Bench()
+    let marker = try #require(bench.read(".tierd/volume"))
+    #expect(unlink("\(bench.cache)/.tierd/volume") == 0)
+    let error = #expect(throws: TierError.self) { try bench.openVolume() }
+    let line = marker.split(separator: "\n").first.map(String.init) ?? "?"
+    #expect(error?.message.contains(line) == true)
+    bench.write(".tierd/volume", line + "\n")
+    #expect(try bench.openVolume().id == bench.volume.id)
+  }
+
+  @Test(.enabled(if: Machine.isRoot, "only root can mount"))
+  func whatAMountHidesIsNotDeleted() throws {
+    let bench = try Bench()
+    bench.write("photos/a", "content")
+    try bench.archive()
+    let folder = "\(bench.cache)/photos"
+    try #require(mount("tmpfs", folder, "tmpfs", 0, nil) == 0)
+    defer { umount2(folder, Int32(MNT_DETACH)) }
+    bench.write("photos/other", "of another file system")
+    try bench.look()
+    #expect(try bench.find("photos/a") != nil)
+    #expect(try bench.find("photos/other") == nil)
+    #expect(try bench.catalog.pending(for: "nas", now: bench.clock.now).removals == 0)
+  }
+}
+
+extension Bench {
+  /// As the volume's thread does after a doubt.
+  @discardableResult
+  func openVolume() throws -> Volume {
+    try Volume.open(
+      configuration.volumes[0], files: volume.files, catalog: catalog, clock: clock,
+      policies: engine.context.policies, tuning: tuning)
+  }
+
+  func loseCatalog() throws {
+    for name in names(in: folder.path("state")) { unlink(folder.path("state/\(name)")) }
+    try restart()
+  }
+}
