@@ -54,6 +54,22 @@ import TierTestSupport
     #expect(try bench.windowCount() == 0)
   }
 
+  @Test func fileThatTheTargetRefusesOpensFewWindows() throws {
+    let bench = try Bench()
+    bench.write("file", "content")
+    try bench.look()
+    for occurrence in 1...500 {
+      bench.targetFaults.at("directory.stage.create", occurrence: occurrence, .fail(errno: EACCES))
+    }
+    bench.clock.advance(.seconds(3700))
+    for _ in 0..<(24 * 60) {
+      bench.clock.advance(.seconds(60))
+      try bench.turn()
+    }
+    let windows = try bench.windowCount()
+    #expect((1...32).contains(windows), "\(windows) windows in a day")
+  }
+
   @Test func fullVolumeOpensNoWindowThatCannotHelp() throws {
     let bench = try Bench()
     for _ in 0..<20 {

@@ -161,18 +161,21 @@ package final class WindowService: Sendable {
     _ = try engine.catalog.record(record)
     update { $0.counters.count(record) }
     if let failure, failure.disposition == .fatal || failure.code == .catalog { throw failure }
-    conclude(failure, progress: record.archivedFiles + run.provenCopies > 0, wasFull: wasFull)
+    conclude(failure, record, run.provenCopies, wasFull: wasFull)
     log(record)
     for service in engine.volumeServices where service.hasWork(after: run) { service.wake() }
   }
 
-  private func conclude(_ failure: TierError?, progress: Bool, wasFull: Bool) {
+  private func conclude(_ failure: TierError?, _ record: WindowRecord, _ proven: Int, wasFull: Bool) {
     let now = engine.clock.now
+    let progress = record.archivedFiles + proven > 0
+    // Files that the target refuses one by one must not open a window each minute.
+    let isFruitless = !progress && record.failures > 0
     let orders = state.withLock { state -> ([RestoreOrder], [FlushOrder], [Errand]) in
       state.condition.isWindowOpen = false
       state.condition.lastError = failure.map { "\($0)" }
       if wasFull, !progress { state.watermarkNotBefore = now + .seconds(3600) }
-      guard failure != nil else {
+      guard failure != nil || isFruitless else {
         state.failures = 0
         state.retryNotBefore = nil
         return ([], [], [])
@@ -180,6 +183,7 @@ package final class WindowService: Sendable {
       state.failures += 1
       let doubled = configuration.retryAfter * (1 << min(state.failures - 1, 16))
       state.retryNotBefore = now + min(doubled, max(engine.tuning.longestRetry, configuration.retryAfter))
+      if failure == nil { return ([], [], []) }
       // Who waits gets the error now; the work itself stays pending.
       defer {
         state.restores = []
