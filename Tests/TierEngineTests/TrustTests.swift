@@ -31,6 +31,22 @@ import TierTestSupport
     #expect(bench.onNAS("b") == nil)
   }
 
+  @Test(.enabled(if: Machine.isRoot, "only root can make files of somebody else"), arguments: [true, false])
+  func linkThatNamesAnothersContentIsJustALink(isDeleted: Bool) throws {
+    let bench = try Bench()
+    bench.write("victim", "secret")
+    #expect(chown("\(bench.cache)/victim", 1001, 1001) == 0)
+    try bench.archive()
+    try bench.release("victim")
+    let text = try bench.volume.files.readLink(at("victim"), at: "test")
+    try bench.volume.files.makeSymlink(at("thief"), to: text, at: "test")
+    try bench.volume.files.setOwner(of: at("thief"), owner: 1002, group: 1002, at: "test")
+    if isDeleted { #expect(unlink("\(bench.cache)/victim") == 0) }
+    try bench.look()
+    #expect(try bench.find("thief") == nil)
+    if !isDeleted { #expect(try bench.restore("victim").files == 1) }
+  }
+
   @Test(.enabled(if: Machine.isRoot, "only root can give a folder to somebody else"))
   func folderThatAnAppCouldChangeIsRefused() throws {
     let bench = try Bench()

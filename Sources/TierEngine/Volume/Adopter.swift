@@ -48,7 +48,7 @@ struct Adopter {
     after changes: inout [CatalogChange]
   ) throws(TierError) -> Bool {
     let record = volume.isPrivileged ? try identity(of: path) : nil
-    let linked = record == nil ? try linkIdentity(of: path) : nil
+    let linked = record == nil ? try linkIdentity(of: path, entry.status) : nil
     guard let id = record?.archiveID ?? linked else {
       changes += try displaced(row)
       return false
@@ -71,6 +71,27 @@ struct Adopter {
     }
     try volume.catalog.apply(settled)
     return true
+  }
+
+  /// Anybody can write a link's text. It is believed of the file's own owner only, and within its policy: else an
+  /// app could have another one's content restored to a place of its own.
+  private func mayName(_ id: ArchiveID, _ status: FileStatus, at path: RelativePath) throws(TierError) -> Bool
+  {
+    let file = try volume.catalog.files(withArchiveID: id).first { $0.volume == volume.id }
+    let removal = try volume.catalog.removals(withArchiveID: id).first { $0.volume == volume.id }
+    guard let copy = file?.copy ?? removal?.copy, copy.metadata.owner == status.owner else { return false }
+    var place = removal?.path
+    if let file { place = try volume.path(of: file) }
+    guard let place else { return false }
+    return policy(of: copy, at: path) == policy(of: copy, at: place)
+  }
+
+  private func policy(of copy: ArchivedCopy, at path: RelativePath) -> String? {
+    guard
+      case .governed(let policy) = volume.policies.current.decide(
+        volume: volume.name, path: path, size: copy.size)
+    else { return nil }
+    return policy.name
   }
 
   // MARK: Candidates
@@ -231,11 +252,12 @@ struct Adopter {
     return try? IdentityRecord.parse(value)
   }
 
-  private func linkIdentity(of path: RelativePath) throws(TierError) -> ArchiveID? {
+  private func linkIdentity(of path: RelativePath, _ status: FileStatus) throws(TierError) -> ArchiveID? {
     let text = try wrapping("while reading its link") { () throws(SyscallError) in
       try volume.files.readLink(path, at: "adopt.readlink")
     }
-    return StubLink.parse(text)?.archiveID
+    guard let id = StubLink.parse(text)?.archiveID, try mayName(id, status, at: path) else { return nil }
+    return id
   }
 }
 
