@@ -92,7 +92,8 @@ let package = Package(
     .testTarget(
       name: "TierTargetsTests", dependencies: ["TierTargets", "TierTestSupport"], swiftSettings: strict),
     .executableTarget(
-      name: "tier-bench", dependencies: ["TierCore", "TierLinux", "TierCatalog"],
+      name: "tier-bench",
+      dependencies: ["TierCatalog", "TierCore", "TierEngine", "TierLinux", "TierTargets", "TierTestSupport"],
       path: "Benchmarks/TierBench", swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),

@@ -2,18 +2,20 @@ import Glibc
 import TierCatalog
 import TierCore
 import TierLinux
+import TierTestSupport
 
 /// Fills a catalog, then measures it from processes of their own, so that memory is that of a daemon that has
 /// just started.
 enum CatalogBenchmark: Benchmark {
   static let name = "catalog"
   static let usage =
-    "DIRECTORY [FILES=1000000] [PENDING=100000]: open time, memory and queries of the catalog"
+    "[FILES=1000000] [PENDING=100000] [DIRECTORY]: open time, memory and queries of the catalog"
 
   static func run(_ arguments: [String]) throws {
-    guard let directory = arguments.first else { throw UsageError(description: usage) }
-    let files = arguments.count > 1 ? Int(arguments[1]) ?? 1_000_000 : 1_000_000
-    let pending = arguments.count > 2 ? Int(arguments[2]) ?? 100_000 : 100_000
+    let files = try arguments.number(0, default: 1_000_000)
+    let pending = try arguments.number(1, default: 100_000)
+    let temporary = try TemporaryDirectory()
+    let directory = arguments.count > 2 ? arguments[2] : temporary.path
     let catalog = try SQLiteCatalog(directory: directory)
     let loading = try ContinuousClock().measure {
       try CatalogFilling(catalog, files: files, pending: pending).run()
@@ -24,11 +26,11 @@ enum CatalogBenchmark: Benchmark {
     print(
       "\(files) files, \(pending) of them pending, put in \(loading.short); "
         + "\(status.st_size >> 20) MiB on disk, \(Int(status.st_size) / files) bytes a file\n")
-    let probe = ChildCommand("/proc/self/exe", [CatalogProbe.name, directory])
+    let probe = ChildCommand(Programs.own, [CatalogProbe.name, directory])
     let result = try ChildProcess.run(probe, deadline: .seconds(600)) { _, line in
       print(String(decoding: line, as: UTF8.self))
     }
-    guard result.succeeded else { throw UsageError(description: "the probe failed: \(result.ending)") }
+    guard result.succeeded else { throw SyscallFailure(description: "the probe failed: \(result.ending)") }
   }
 }
 
@@ -110,12 +112,15 @@ enum CatalogProbe: Benchmark {
       table.add(call, timing.median.short, timing.worst.short, "\(times)")
     }
     table.add("open", opening.median.short, opening.worst.short, "1")
-    table.add("memory after open", try memory("VmRSS"), "", "")
+    table.add("memory after open", try memoryText("VmRSS"), "", "")
     try measureQueries(catalog, volume, measure)
     try measureChanges(catalog, volume, measure)
-    table.add("memory, highest", "", try memory("VmHWM"), "")
-    table.add("memory at the end", try memory("VmRSS"), "", "")
+    table.add("memory, highest", "", try memoryText("VmHWM"), "")
+    table.add("memory at the end", try memoryText("VmRSS"), "", "")
     table.print()
+    print("")
+    printGoal("highest memory, MiB", reached: Double(try memoryBytes("VmHWM")) / 1_048_576, atMost: 64)
+    printGoal("ready to serve, seconds", reached: opening.median.seconds, atMost: 5)
   }
 
   private static func measureQueries(

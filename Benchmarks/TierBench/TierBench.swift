@@ -1,28 +1,56 @@
 import Glibc
-import TierCore
 import TierLinux
 
-/// `tier-bench <benchmark> [options]`: each benchmark prints one table. Measure release builds.
+/// `tier-bench all`, or `tier-bench <benchmark> [options]`. Measure release builds (`make bench`).
 @main enum TierBench {
-  private static let benchmarks: [any Benchmark.Type] = [CatalogBenchmark.self, CatalogProbe.self]
+  private static let benchmarks: [any Benchmark.Type] = [
+    NFSBenchmark.self, DirectoryBenchmark.self, ScanBenchmark.self, WatchBenchmark.self,
+    CatalogBenchmark.self, DaemonBenchmark.self,
+  ]
+  /// What benchmarks run in a process of its own.
+  private static let probes: [any Benchmark.Type] = [CatalogProbe.self, WatchProbe.self]
 
   static func main() {
     let arguments = Array(CommandLine.arguments.dropFirst())
-    guard let name = arguments.first, let benchmark = benchmarks.first(where: { $0.name == name }) else {
-      print("usage: tier-bench <benchmark> [options]\n")
+    if arguments == ["all"] { exit(runAll()) }
+    guard let name = arguments.first,
+      let benchmark = (benchmarks + probes).first(where: { $0.name == name })
+    else {
+      print("usage: tier-bench all | <benchmark> [options]\n")
       for benchmark in benchmarks { print("  \(benchmark.name)  \(benchmark.usage)") }
       exit(64)
     }
-    do { try benchmark.run(Array(arguments.dropFirst())) } catch {
-      print("tier-bench \(name): \(error)")
-      exit(1)
+    exit(run(benchmark, Array(arguments.dropFirst())) ? 0 : 1)
+  }
+
+  private static func runAll() -> Int32 {
+    print("\(MachineText.current)\n")
+    var failed = 0
+    for benchmark in benchmarks {
+      print("## \(benchmark.name)\n")
+      failed += run(benchmark, []) ? 0 : 1
+      print("")
+    }
+    return failed == 0 ? 0 : 1
+  }
+
+  private static func run(_ benchmark: any Benchmark.Type, _ arguments: [String]) -> Bool {
+    do {
+      try benchmark.run(arguments)
+      return true
+    } catch let obstacle as Obstacle {
+      print("SKIPPED \(benchmark.name): \(obstacle)")
+      return true
+    } catch {
+      print("tier-bench \(benchmark.name): \(error)")
+      return false
     }
   }
 }
 
 protocol Benchmark: SendableMetatype {
   static var name: String { get }
-  /// Options and what is measured, in one line.
+  /// Options and what is measured, in one line. Every option has a default.
   static var usage: String { get }
   static func run(_ arguments: [String]) throws
 }
@@ -31,64 +59,18 @@ struct UsageError: Error, CustomStringConvertible {
   var description: String
 }
 
-/// Every run's time, the median of them and the worst.
-struct Timing {
-  private(set) var runs: [Duration] = []
-
-  init(times: Int, _ body: () throws -> Void) rethrows {
-    let clock = ContinuousClock()
-    for _ in 0..<times { runs.append(try clock.measure(body)) }
-  }
-
-  var median: Duration { runs.sorted()[runs.count / 2] }
-  var worst: Duration { runs.max() ?? .zero }
+/// Why this machine can't run a benchmark.
+struct Obstacle: Error, CustomStringConvertible {
+  var description: String
 }
 
-struct Table {
-  private var rows: [[String]]
-
-  init(_ headings: String...) { rows = [headings] }
-
-  mutating func add(_ cells: String...) { rows.append(cells) }
-
-  func print() {
-    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
-    for row in rows {
-      let padded = zip(row, widths).map { cell, width in
-        cell + String(repeating: " ", count: width - cell.count)
-      }
-      Swift.print("| " + padded.joined(separator: " | ") + " |")
+extension [String] {
+  /// The number at a place, or the default where nothing was given.
+  func number(_ index: Int, default value: Int) throws -> Int {
+    guard index < count else { return value }
+    guard let number = Int(self[index]), number > 0 else {
+      throw UsageError(description: "\"\(self[index])\" is no number above 0")
     }
+    return number
   }
-}
-
-extension Duration {
-  /// Three digits: `12.3 ms`.
-  var short: String {
-    let nanoseconds = Double(nanoseconds)
-    let (value, unit) =
-      switch nanoseconds {
-      case ..<1e6: (nanoseconds / 1e3, "µs")
-      case ..<1e9: (nanoseconds / 1e6, "ms")
-      default: (nanoseconds / 1e9, "s")
-      }
-    let scale = value < 10 ? 100.0 : value < 100 ? 10 : 1
-    let rounded = (value * scale).rounded() / scale
-    return "\(scale == 1 ? String(Int(rounded)) : String(rounded)) \(unit)"
-  }
-}
-
-/// A line of `/proc/self/status` such as `VmHWM`, in MiB.
-func memory(_ field: String) throws -> String {
-  let descriptor = open("/proc/self/status", O_RDONLY)
-  defer { close(descriptor) }
-  var text = [UInt8](repeating: 0, count: 4096)
-  let count = max(0, read(descriptor, &text, text.count))
-  let line = String(decoding: text[..<count], as: UTF8.self).split(separator: "\n").first {
-    $0.hasPrefix(field)
-  }
-  guard let kibibytes = line?.split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) }) else {
-    throw UsageError(description: "no \(field) in /proc/self/status")
-  }
-  return "\((Double(kibibytes) / 102.4).rounded() / 10) MiB"
 }

@@ -167,6 +167,7 @@ PasswordAuthentication no
 UsePAM no
 StrictModes no
 UseDNS no
+Subsystem sftp internal-sftp
 CONF
   /usr/sbin/sshd -D -E /run/nas/log/sshd -f /run/nas/ssh/config >/dev/null 2>&1 </dev/null 9<&- &
   await_listening 22 sshd
