@@ -12,6 +12,7 @@ package final class SQLiteCatalog: Catalog {
   let pool: DatabasePool
   /// `pending` counts up to so many files afresh each time, in well under a millisecond.
   let recountLimit: Int
+  let transaction = OpenTransaction()
   private let lock: CatalogLock
 
   /// Opens or makes the catalog of a state directory that exists, finishes what a crash left in the WAL, and
@@ -52,11 +53,19 @@ package final class SQLiteCatalog: Catalog {
   }
 
   func read<Value>(_ body: (Database) throws -> Value) throws(TierError) -> Value {
-    do { return try pool.read(body) } catch { throw CatalogFailure.tierError(for: error, path: path) }
+    do {
+      return try transaction.database.map(body) ?? pool.read(body)
+    } catch {
+      throw CatalogFailure.tierError(for: error, path: path)
+    }
   }
 
-  /// One transaction; what `body` did is undone where it throws.
+  /// One transaction, or a part of the one that `together` opened; what `body` did is undone where it throws.
   func write<Value>(_ body: (Database) throws -> Value) throws(TierError) -> Value {
-    do { return try pool.write(body) } catch { throw CatalogFailure.tierError(for: error, path: path) }
+    do {
+      return try transaction.database.map { db in try db.part(body) } ?? pool.write(body)
+    } catch {
+      throw CatalogFailure.tierError(for: error, path: path)
+    }
   }
 }

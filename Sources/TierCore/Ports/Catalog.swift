@@ -1,9 +1,14 @@
 /// What tierd knows between scans, and its journal. An index, never the only truth: `fsck --rebuild` makes it
 /// anew from the volumes' stubs and the targets' manifests.
 ///
-/// Every call is one transaction, durable when it returns, and may come from any thread. Memory stays bounded
-/// whatever the number of files: lists are pages.
+/// Every call is one transaction, durable when it returns (but within `together`), and may come from any thread.
+/// Memory stays bounded whatever the number of files: lists are pages.
 package protocol Catalog: Sendable {
+  /// All calls that `body` makes on this thread are one transaction: they see each other at once, and are durable
+  /// together when this returns, or undone together where `body` throws. Other threads see the state before;
+  /// those that write wait, so `body` is short and waits for nobody who may be waiting for the catalog.
+  func together<Result>(_ body: () throws(TierError) -> Result) throws(TierError) -> Result
+
   // MARK: Volumes and directories
   /// Finds or makes the volume's row and its root directory's. `epoch` is the last one stored.
   func openVolume(named name: String) throws(TierError) -> CatalogVolume

@@ -20,47 +20,46 @@ struct Reconciler {
     var files = 0
   }
 
-  /// Compares all names of a directory, not below it. Nil where there is no such directory any more.
+  /// Compares all names of a directory, not below it, for a caller that is committing. Nil where there is no such
+  /// directory any more.
   func directory(_ path: RelativePath) throws(TierError) -> Outcome? {
-    try volume.committing { () throws(TierError) in
-      guard let entries = try list(path) else {
-        missing(path)
-        return nil
-      }
-      let id = try directoryID(path)
-      let rows = try volume.catalog.children(of: id)
-      var files = Dictionary(uniqueKeysWithValues: rows.files.map { ($0.name, $0) })
-      var directories = Dictionary(uniqueKeysWithValues: rows.directories.map { ($0.name, $0) })
-      var changes: [CatalogChange] = []
-      var isOutdated = false
-      var subdirectories: [FileName] = []
-      for entry in entries where path != .root || entry.name != Volume.ownFolder.name {
-        guard entry.status.device == volume.device else {
-          // Something is mounted over it: what it hides is still there.
-          files[entry.name] = nil
-          directories[entry.name] = nil
-          continue
-        }
-        if entry.status.kind == .directory {
-          subdirectories.append(entry.name)
-          try settle(
-            directory: entry, at: path.appending(entry.name), row: directories.removeValue(forKey: entry.name)
-          )
-        } else {
-          var row = files.removeValue(forKey: entry.name)
-          if isOutdated { row = try volume.catalog.file(named: entry.name, in: id) }
-          if try examine(entry, at: path.appending(entry.name), in: id, row: row, &changes) {
-            isOutdated = true
-          }
-        }
-      }
-      try volume.catalog.apply(changes)
-      for name in files.keys { missing(path.appending(name)) }
-      for name in directories.keys { missing(path.appending(name)) }
-      return Outcome(
-        subdirectories: subdirectories.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) },
-        files: entries.count - subdirectories.count)
+    guard let entries = try list(path) else {
+      missing(path)
+      return nil
     }
+    let id = try directoryID(path)
+    let rows = try volume.catalog.children(of: id)
+    var files = Dictionary(uniqueKeysWithValues: rows.files.map { ($0.name, $0) })
+    var directories = Dictionary(uniqueKeysWithValues: rows.directories.map { ($0.name, $0) })
+    var changes: [CatalogChange] = []
+    var isOutdated = false
+    var subdirectories: [FileName] = []
+    for entry in entries where path != .root || entry.name != Volume.ownFolder.name {
+      guard entry.status.device == volume.device else {
+        // Something is mounted over it: what it hides is still there.
+        files[entry.name] = nil
+        directories[entry.name] = nil
+        continue
+      }
+      if entry.status.kind == .directory {
+        subdirectories.append(entry.name)
+        try settle(
+          directory: entry, at: path.appending(entry.name), row: directories.removeValue(forKey: entry.name)
+        )
+      } else {
+        var row = files.removeValue(forKey: entry.name)
+        if isOutdated { row = try volume.catalog.file(named: entry.name, in: id) }
+        if try examine(entry, at: path.appending(entry.name), in: id, row: row, &changes) {
+          isOutdated = true
+        }
+      }
+    }
+    try volume.catalog.apply(changes)
+    for name in files.keys { missing(path.appending(name)) }
+    for name in directories.keys { missing(path.appending(name)) }
+    return Outcome(
+      subdirectories: subdirectories.sorted { $0.bytes.lexicographicallyPrecedes($1.bytes) },
+      files: entries.count - subdirectories.count)
   }
 
   /// Compares one name. True where it is a directory, whose inside the caller may want to see too.

@@ -23,9 +23,29 @@ struct Scan {
 
   var isFinished: Bool { waiting.isEmpty }
 
+  /// As many directories as a moment allows, written down in one transaction: a sync of the disk for each would
+  /// make the first scan of a large volume take minutes. Where it fails, the scan stands where it stood.
+  ///
   /// `leaveAlone` is told of a directory that can't be read, and throws where that ends the scan.
-  mutating func step(
+  mutating func portion(
     _ reconciler: Reconciler, leaveAlone: (RelativePath, TierError) throws(TierError) -> Void
+  ) throws(TierError) {
+    let (before, clock) = (self, reconciler.volume.clock)
+    let end = clock.monotonic + .milliseconds(50)
+    do throws(TierError) {
+      try reconciler.volume.committingTogether { () throws(TierError) in
+        repeat {
+          try step(reconciler, leaveAlone)
+        } while !isFinished && clock.monotonic < end && directories - before.directories < 1000
+      }
+    } catch {
+      self = before
+      throw error
+    }
+  }
+
+  private mutating func step(
+    _ reconciler: Reconciler, _ leaveAlone: (RelativePath, TierError) throws(TierError) -> Void
   ) throws(TierError) {
     guard let path = waiting.popLast() else { return }
     var outcome: Reconciler.Outcome?

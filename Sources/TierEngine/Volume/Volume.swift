@@ -48,8 +48,14 @@ package final class Volume: Sendable {
     self.tuning = tuning
   }
 
+  /// `committing`, with all that is written in one transaction. In this order only: whoever has the catalog never
+  /// waits for somebody who is committing.
+  func committingTogether<Result>(_ body: () throws(TierError) -> Result) throws(TierError) -> Result {
+    try committing { () throws(TierError) in try catalog.together(body) }
+  }
+
   /// What must not interleave: looking at files and writing what was seen into the catalog. Held for one
-  /// directory or one batch; never while a target is waited for.
+  /// portion of a scan or one batch; never while a target is waited for.
   func committing<Result>(_ body: () throws(TierError) -> Result) throws(TierError) -> Result {
     var result: Swift.Result<Result, TierError>?
     commit.withLock { _ in

@@ -68,9 +68,9 @@ final class VolumeLoop {
       try look(hints.takeDue(now: volume.clock.monotonic + .seconds(1_000_000)))
       try look(volume.takeExaminations().map { .changed($0) })
       while isInDoubt {
-        try scanStep()
+        try scanPortion()
         // Our own listing makes events, too, and the kernel keeps only so many.
-        if scan?.directories.isMultiple(of: 500) == true { try drain() }
+        try drain()
       }
       try judgeMissing(grace: .zero)
       return nil
@@ -190,7 +190,7 @@ final class VolumeLoop {
   private func subtree(_ path: RelativePath) throws(TierError) {
     var walk = Scan(reason: "new directory", startedAt: volume.clock.now, from: path)
     while !walk.isFinished {
-      try walk.step(reconciler, leaveAlone: leaveAlone)
+      try walk.portion(reconciler, leaveAlone: leaveAlone)
       if walk.directories > 1000 { return scanNeeded("\(path) appeared with over 1000 directories") }
     }
   }
@@ -210,7 +210,7 @@ final class VolumeLoop {
       scanDebt -= min(scanDebt, .milliseconds(100))
       return
     }
-    repeat { try scanStep() } while scan != nil && volume.clock.monotonic - begun < .milliseconds(50)
+    try scanPortion()
     if scan?.reason.isEmpty == true {
       scanDebt = (volume.clock.monotonic - begun) * (1 / volume.tuning.backgroundScanShare)
     }
@@ -221,13 +221,14 @@ final class VolumeLoop {
     }
   }
 
-  private func scanStep() throws(TierError) {
+  private func scanPortion() throws(TierError) {
     if scan == nil || (needsScan != nil && scan?.reason.isEmpty == true) {
       scan = Scan(reason: needsScan ?? "", startedAt: volume.clock.now)
       needsScan = nil
       try saveScan()
     }
-    try scan?.step(reconciler) { (path, error) throws(TierError) in
+    let thousands = (scan?.directories ?? 0) / 1000
+    try scan?.portion(reconciler) { (path, error) throws(TierError) in
       try leaveAlone(path, error)
       log.warning("not scanned", metadata: ["path": "\(volume.absolute(path))", "error": "\(error)"])
     }
@@ -247,7 +248,7 @@ final class VolumeLoop {
       }
       try saveScan()
       service.engine.wakeWindows()
-    } else if current.directories.isMultiple(of: 1000) {
+    } else if current.directories / 1000 > thousands {
       try saveScan()
     }
   }
