@@ -42,7 +42,8 @@ final class RsyncServer: Sendable {
   let settings: Configuration.Rsync
   /// Where the target's files lie.
   let folder: String
-  private let process: BackgroundProcess
+  private let command: ChildCommand
+  private let process: Mutex<BackgroundProcess?>
 
   private init(
     root: TemporaryDirectory, port: UInt16, settings: Configuration.Rsync, folder: String,
@@ -52,21 +53,35 @@ final class RsyncServer: Sendable {
     self.port = port
     self.settings = settings
     self.folder = folder
-    process = try BackgroundProcess(command)
+    self.command = command
+    process = Mutex(nil)
+    try restart()
+  }
+
+  /// After it was killed.
+  func restart() throws {
+    try process.withLock { process in
+      process = nil
+      process = try BackgroundProcess(command)
+    }
     try eventually("a server on port \(port)") { Loopback.answers(port) }
   }
 
   /// With a password, as user `tierd`, the target in the folder `of tierd` of the module.
-  static func daemon(_ lines: [String] = [], folder: RelativePath = "of tierd") throws -> RsyncServer {
+  /// `module` is an existing directory.
+  static func daemon(
+    _ lines: [String] = [], folder: RelativePath = "of tierd", module: String? = nil
+  ) throws -> RsyncServer {
     let root = try TemporaryDirectory()
     let port = try Loopback.freePort()
     let files = try root.fileSystem()
     try files.makeDirectories("module")
-    try files.makeDirectories(RelativePath("module").appending(folder))
+    let module = module ?? root.path("module")
+    try LinuxFileSystem(root: module).makeDirectories(folder)
     let identity = Machine.isRoot ? ["uid = 0", "gid = 0"] : []
     let configuration =
       ["address = 127.0.0.1", "port = \(port)", "use chroot = no", "log file = \(root.path("log"))", "[nas]"]
-      + ["path = \(root.path("module"))", "read only = no", "auth users = tierd"]
+      + ["path = \(module)", "read only = no", "auth users = tierd"]
       + ["secrets file = \(root.path("secrets"))"] + identity + lines
     try files.write(Array((configuration.joined(separator: "\n") + "\n").utf8), to: "rsyncd.conf")
     try files.write(Array("tierd:s3cret\n".utf8), to: "secrets", mode: 0o600)
@@ -78,7 +93,7 @@ final class RsyncServer: Sendable {
       "rsync", ["--daemon", "--no-detach", "--config=\(root.path("rsyncd.conf"))"],
       environment: ["PATH": "/usr/bin:/bin"])
     return try RsyncServer(
-      root: root, port: port, settings: settings, folder: root.path("module/\(folder)"), command)
+      root: root, port: port, settings: settings, folder: "\(module)/\(folder)", command)
   }
 
   static var sshObstacle: String? {
@@ -128,7 +143,7 @@ final class RsyncServer: Sendable {
       scratchDirectory: scratch.path("scratch"), memory: memory, extraOptions: options)
   }
 
-  func signal(_ number: Int32) { process.signal(number) }
+  func signal(_ number: Int32) { process.withLock { $0?.signal(number) } }
   var log: String { (try? root.fileSystem().text("log")) ?? "" }
 }
 
