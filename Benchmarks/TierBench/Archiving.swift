@@ -10,13 +10,14 @@ struct Archiving {
   /// Empty, a new one each time.
   let makeTarget: () throws -> (target: any Target, kind: Configuration.Kind)
   let emptyTarget: () throws -> Void
+  var copyName = Archiving.copyName
 
   static let copyName = "tierd copy"
   static let windowName = "tierd window"
 
   /// What the target alone does: connect, stage (write, make durable, read back, compare), publish, close.
   var copying: Contender {
-    Contender(name: Self.copyName, remark: "durable, verified") {
+    Contender(name: copyName, remark: "durable, verified") {
       let target = try makeTarget().target
       return try timed {
         let session = try target.connect()

@@ -21,7 +21,7 @@ enum NFSBenchmark: Benchmark {
         own: [own.copying, own.window],
         peers: [
           server.rsync(tree, "rsync --fsync", ["--fsync"], "durable"), server.checkedRsync(tree),
-          server.rsync(tree, "rsync", [], ""), server.rclone(tree),
+          server.rsync(tree, "rsync", [], ""), server.rclone(tree), server.ownRsync(tree),
         ], rounds: load.rounds)
       contest.print(
         "### \(load.title), to nfs-ganesha, rsync daemon and sshd on one ext4 disk", rate: load.rate)
@@ -110,6 +110,25 @@ private final class Server {
       ["-a", "--password-file=\(secrets.path("password"))"] + options + [
         "\(tree.path)/", "rsync://\(nas.rsyncUser)@\(nas.address)/\(nas.rsyncModule)/\(folder)/",
       ])
+  }
+
+  /// Our other way to such a NAS, by the same rsync.
+  func ownRsync(_ tree: FileTree) -> Contender {
+    let archiving = Archiving(
+      tree: tree, makeTarget: { [self] in try makeRsyncTarget() }, emptyTarget: { [self] in try empty() },
+      copyName: "tierd copy, rsync target")
+    return archiving.copying
+  }
+
+  private func makeRsyncTarget() throws -> (target: any Target, kind: Configuration.Kind) {
+    let settings = Configuration.Rsync(
+      host: nas.address, user: nas.rsyncUser,
+      transport: .daemon(port: 873, module: nas.rsyncModule, secretsFile: secrets.path("password")),
+      folder: RelativePath(newFolder())!)
+    let target = RsyncTarget(
+      name: "nas", settings: settings, timeout: .seconds(60), scratchDirectory: secrets.path("scratch"),
+      memory: .none)
+    return (target, .rsync(settings))
   }
 
   func rclone(_ tree: FileTree) -> Contender {

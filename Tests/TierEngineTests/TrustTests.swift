@@ -89,7 +89,7 @@ extension Bench {
   func openVolume() throws -> Volume {
     try Volume.open(
       configuration.volumes[0], files: volume.files, catalog: catalog, clock: clock,
-      policies: engine.context.policies, tuning: tuning)
+      policies: engine.context.policies, tuning: volume.tuning)
   }
 
   func loseCatalog() throws {
