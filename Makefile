@@ -11,11 +11,11 @@ help:
 demo: build
 	@scripts/demo.sh
 
-## make test      every test, on real file systems and servers
+## make test      every test, on real file systems and servers; one after the other, so that none waits for another
 test:
 	@scripts/install-packages.sh build test
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --disable-xctest $(TEST_ARGS)
+	$(SWIFT) test --skip-build --disable-xctest --no-parallel $(TEST_ARGS)
 
 ## make check     what a reviewer would trip over: formatting, file sizes, shipped policies
 check:

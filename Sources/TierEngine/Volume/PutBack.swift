@@ -8,16 +8,13 @@ struct PutBack {
   let volume: Volume
   let log: Logger
 
-  /// `stubInode`: nil where only the identity can tell the stub (after a crash).
-  func run(_ intent: Intent, stubInode: UInt64? = nil) throws(TierError) {
+  func run(_ intent: Intent) throws(TierError) {
     let hidden = volume.hiddenPath(intent.archiveID)
     let place = try volume.place(of: intent)
     try wrapping("while undoing a release") { () throws(SyscallError) in
       try volume.files.settleSwap(of: hidden, with: place)
     }
-    if try status(of: hidden) != nil, try !isOurStub(hidden, intent),
-      try stubStands(intent, at: place, stubInode)
-    {
+    if try status(of: hidden) != nil, try !isOurStub(hidden, intent), try isOurStub(place, intent) {
       try swapBack(hidden, place, intent)
     }
     if try status(of: hidden) != nil {
@@ -57,13 +54,6 @@ struct PutBack {
       old.version.hasSameContent(as: version)
     else { return false }
     return try !volume.isBeingWritten(hidden)
-  }
-
-  private func stubStands(_ intent: Intent, at place: RelativePath, _ stubInode: UInt64?) throws(TierError)
-    -> Bool
-  {
-    if let stubInode { return try status(of: place)?.inode == stubInode }
-    return try volume.isStub(place, of: intent.archiveID, at: "putBack.isStub")
   }
 
   /// The name is free, or somebody else's now: the old inode must not replace that, nor be dropped.

@@ -115,7 +115,7 @@ struct Reconciler {
       }
       changes += known(row, entry.status, at: path)
     case .symlink:
-      guard let row, row.version.inode == entry.status.inode, row.state == .released else {
+      guard let row, row.isStub(entry.status) else {
         return try adopter.symlink(entry, at: path, in: directory, replacing: row, after: &changes)
       }
       changes += judged(row, at: path)
@@ -211,6 +211,13 @@ struct Reconciler {
 }
 
 extension CatalogFile {
+  /// True for the stub that was last seen. The inode alone doesn't tell: an app that deletes a stub and makes
+  /// something new may be given the very same one; but hardly with the file's old time as well.
+  func isStub(_ status: FileStatus) -> Bool {
+    state == .released && status.kind == .symlink && status.inode == version.inode
+      && status.modified == version.modified
+  }
+
   /// Takes over what was seen.
   mutating func observe(_ status: FileStatus) {
     version = status.version

@@ -16,7 +16,6 @@ package enum ReleaseOutcome: Hashable, Sendable {
 final class Releaser {
   private struct Lingering {
     var intent: Intent
-    var stubInode: UInt64
     /// The old inode right after the swap.
     var old: FileVersion
     var until: Duration
@@ -119,7 +118,7 @@ final class Releaser {
       return hold(id, path, "\(error)")
     }
     guard let old, old.inode == status.inode, old.links == 1 else {
-      try PutBack(volume: volume, log: log).run(intent, stubInode: stub.inode)
+      try PutBack(volume: volume, log: log).run(intent)
       return hold(id, path, "it was opened or replaced at the last moment")
     }
     row.state = .released
@@ -130,7 +129,7 @@ final class Releaser {
     try volume.catalog.apply([.put(row)])
     lingering.append(
       Lingering(
-        intent: intent, stubInode: stub.inode, old: old.version,
+        intent: intent, old: old.version,
         until: volume.clock.monotonic + volume.tuning.linger))
     return .released(id, bytes: status.allocated)
   }
@@ -172,7 +171,7 @@ final class Releaser {
   private func drop(_ item: Lingering) throws(TierError) {
     let hidden = volume.hiddenPath(item.intent.archiveID)
     guard try isUntouched(hidden, item.old) else {
-      try PutBack(volume: volume, log: log).run(item.intent, stubInode: item.stubInode)
+      try PutBack(volume: volume, log: log).run(item.intent)
       return
     }
     try wrapping("while freeing it") { () throws(SyscallError) in
@@ -196,7 +195,7 @@ final class Releaser {
     guard let index = lingering.firstIndex(where: { $0.intent.file == id }) else { return false }
     let item = lingering.remove(at: index)
     try volume.committing { () throws(TierError) in
-      try PutBack(volume: volume, log: log).run(item.intent, stubInode: item.stubInode)
+      try PutBack(volume: volume, log: log).run(item.intent)
       guard var row = try volume.catalog.file(id) else { return }
       row.lastUsed = volume.clock.now
       row.pinnedUntil = pinUntil ?? row.pinnedUntil

@@ -246,7 +246,7 @@ struct Restorer {
       let isLeased = (try? file.takeLease(.againstWriters, at: "restore.lease")) != nil
       try files.swap(item.hidden, with: path, at: "restore.exchange")
       let out = try files.status(of: item.hidden, at: "restore.statusStub")
-      guard out?.inode == item.row.version.inode else {
+      guard let out, item.row.isStub(out) else {
         // An app was faster: its file gets its name back.
         try files.swap(item.hidden, with: path, at: "restore.exchangeBack")
         throw .vanished(path)

@@ -246,15 +246,14 @@ struct TargetChanges {
     let hidden = volume.hiddenPath(copy.archiveID)
     do throws(TierError) {
       let stub = try run.engine.stubs(for: volume).make(copy, of: row, at: hidden, in: volume)
-      let inode = row.version.inode
+      let before = row
       let isOurs = try wrapping("while renewing its stub") { () throws(SyscallError) in
         try volume.files.swap(hidden, with: path, at: "rename.exchangeStub")
         let out = try volume.files.status(of: hidden, at: "rename.statusStub")
-        if out?.inode != inode {
-          try volume.files.swap(hidden, with: path, at: "rename.exchangeBack")
-        }
+        let isOurs = out.map(before.isStub) ?? false
+        if !isOurs { try volume.files.swap(hidden, with: path, at: "rename.exchangeBack") }
         try volume.files.unlink(hidden, at: "rename.unlinkStub")
-        return out?.inode == inode
+        return isOurs
       }
       if isOurs { row.observeStub(stub) }
     } catch {
