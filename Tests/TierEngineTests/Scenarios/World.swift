@@ -114,8 +114,11 @@ final class World: @unchecked Sendable {
   @discardableResult
   func rename(_ from: String, _ to: String) -> Bool {
     makeParents(to)
-    guard from != to, Glibc.rename(absolute(from), absolute(to)) == 0 else { return false }
-    if let node = nodes[from], nodes[to] === node { return true }
+    guard from != to else { return false }
+    // The kernel leaves two names of one inode as they are, those of a hard-linked stub as well.
+    let isOneInode = inode(from) != nil && inode(from) == inode(to)
+    guard Glibc.rename(absolute(from), absolute(to)) == 0 else { return false }
+    if isOneInode { return true }
     directories.remove(to)
     let moved = taken(at: from)
     place(moved, from, to)
@@ -210,6 +213,11 @@ final class World: @unchecked Sendable {
   private func place(_ moved: ([String: Node], Set<String>), _ from: String, _ to: String) {
     for (name, node) in moved.0 { nodes[to + name.dropFirst(from.count)] = node }
     for name in moved.1 { directories.insert(to + name.dropFirst(from.count)) }
+  }
+
+  private func inode(_ path: String) -> UInt64? {
+    var status = stat()
+    return lstat(absolute(path), &status) == 0 ? UInt64(status.st_ino) : nil
   }
 
   private func makeParents(_ path: String) {
