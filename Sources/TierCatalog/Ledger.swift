@@ -37,6 +37,19 @@ extension SQLiteCatalog {
     }
   }
 
+  package func postponeExpiry(by shift: Duration, now: Timestamp) throws(TierError) {
+    // The years 1824 to 2116: a sum beyond an integer would become a floating-point number.
+    let bound = Int64.max / 2
+    let nanoseconds = min(max(shift.nanoseconds, -bound), bound)
+    try write { db in
+      try db.change(
+        "UPDATE removals SET expires = expires + ? WHERE expires BETWEEN ? AND ?",
+        [SQLValue(nanoseconds), SQLValue(-bound), SQLValue(bound)])
+      try db.change(
+        "UPDATE removals SET removed_at = ?1 WHERE removed_at > ?1", [SQLValue(now.nanoseconds)])
+    }
+  }
+
   package func moves(on target: String, limit: Int) throws(TierError) -> [TargetMove] {
     try read { db in
       try db.rows(

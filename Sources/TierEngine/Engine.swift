@@ -11,6 +11,7 @@ package final class EngineContext: Sendable {
   package let tuning: EngineTuning
   package let log: Logger
   package let requests: RequestBook
+  let retention: RetentionClock
   private let mountPaths: [String: String]
   /// Weak: the services hold the context.
   private let services = Mutex<(volumes: [Weak<VolumeService>], windows: [Weak<WindowService>])>(([], []))
@@ -26,6 +27,7 @@ package final class EngineContext: Sendable {
     self.log = log
     self.mountPaths = mountPaths
     requests = RequestBook(clock: clock)
+    retention = RetentionClock(catalog: catalog, clock: clock, log: log)
   }
 
   func register(_ volumes: [VolumeService], _ windows: [WindowService]) {

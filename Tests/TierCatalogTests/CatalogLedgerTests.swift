@@ -73,6 +73,12 @@ import TierLinux
     }
     #expect(try expired(10) == [] && expired(11) == [trashed])
     #expect(try catalog.pending(for: "nas", now: Timestamp(seconds: 0)).removals == 4)
+    try catalog.postponeExpiry(by: .seconds(100), now: Timestamp(seconds: 9))
+    #expect(try expired(110) == [] && expired(111).count == 1)
+    try catalog.postponeExpiry(by: .seconds(-100), now: Timestamp(seconds: 9))
+    #expect(try expired(11) == [trashed])
+    let forEver = try catalog.removals(on: "nas", stage: .pending, expiringBefore: .distantFuture, limit: 9)
+    #expect(forEver.last?.expires == .distantFuture)
     try catalog.apply([.forgetRemoval(try #require(trashed.id)), .forgetRemoval(try #require(due[1].id))])
     #expect(try expired(11) == [])
     #expect(try catalog.pending(for: "nas", now: Timestamp(seconds: 0)).removals == 3)

@@ -11,12 +11,14 @@ import TierTestSupport
 
 /// A clock that stands still until a test moves it.
 final class TestClock: TierClock {
-  private let offset = Mutex(Duration.zero)
+  private let passed = Mutex((time: Duration.zero, jumps: Duration.zero))
   private let start = SystemClock().now
 
-  var now: Timestamp { start + offset.withLock { $0 } }
-  var monotonic: Duration { offset.withLock { $0 } }
-  func advance(_ step: Duration) { offset.withLock { $0 += step } }
+  var now: Timestamp { start + passed.withLock { $0.time + $0.jumps } }
+  var monotonic: Duration { passed.withLock { $0.time } }
+  func advance(_ step: Duration) { passed.withLock { $0.time += step } }
+  /// Sets the wall clock forth or back.
+  func jump(_ step: Duration) { passed.withLock { $0.jumps += step } }
 }
 
 /// Tells of nothing: the bench looks by scans, on its own thread, when the test says so.

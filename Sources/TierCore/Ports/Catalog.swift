@@ -69,6 +69,9 @@ package protocol Catalog: Sendable {
   /// The removals of a path or of what was below it, the newest first.
   func removals(at path: RelativePath, in volume: VolumeID, limit: Int) throws(TierError) -> [Removal]
   func removals(withArchiveID id: ArchiveID) throws(TierError) -> [Removal]
+  /// Moves the date on which the trash lets go of each copy; back, where `shift` is negative. What was removed after
+  /// `now`, as a wrong clock said, was removed now.
+  func postponeExpiry(by shift: Duration, now: Timestamp) throws(TierError)
   func moves(on target: String, limit: Int) throws(TierError) -> [TargetMove]
   func record(_ window: WindowRecord) throws(TierError) -> WindowID
   func windows(of target: String?, limit: Int) throws(TierError) -> [WindowRecord]

@@ -90,6 +90,7 @@ struct TargetChanges {
   /// Nothing is destroyed before the volume was scanned as a whole after the removal: until then the file may
   /// stand where nobody looked yet, and be nothing but a stub.
   func emptyTrash() throws(TierError) {
+    try run.engine.retention.look()
     let now = run.engine.clock.now
     for removal in try catalog.removals(on: target, stage: .trashed, expiringBefore: now, limit: 512) {
       guard let id = removal.id, let trash = removal.trashPath else { continue }

@@ -41,11 +41,13 @@ package final class WindowService: Sendable {
       if let wait = try turn() { _ = idle.wait(atMost: wait) }
     }
     refuseOrders()
+    try engine.retention.stop()
   }
 
   /// One window, if the planner wants one; else how long nothing will be to do.
   func turn() throws(TierError) -> Duration? {
     let now = engine.clock.now
+    try engine.retention.look()
     let situation = try situation(now: now)
     switch WindowPlanner.decide(situation, now: now) {
     case .open(let cause):
