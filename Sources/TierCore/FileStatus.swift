@@ -6,6 +6,8 @@ package enum FileKind: UInt8, Sendable {
 package struct FileStatus: Hashable, Sendable {
   package var kind: FileKind
   package var device: UInt64
+  /// Tells a bind mount from what it covers; 0 where the kernel doesn't say (before Linux 5.8).
+  package var mount: UInt64
   package var inode: UInt64
   package var links: UInt32
   /// Permission bits with setuid, setgid and sticky; no file type.
@@ -21,11 +23,13 @@ package struct FileStatus: Hashable, Sendable {
   package var allocated: Int64
 
   package init(
-    kind: FileKind, device: UInt64, inode: UInt64, links: UInt32, mode: UInt16, owner: UInt32, group: UInt32,
-    size: Int64, modified: FileTime, changed: FileTime, accessed: FileTime, allocated: Int64
+    kind: FileKind, device: UInt64, mount: UInt64 = 0, inode: UInt64, links: UInt32, mode: UInt16,
+    owner: UInt32, group: UInt32, size: Int64, modified: FileTime, changed: FileTime, accessed: FileTime,
+    allocated: Int64
   ) {
     self.kind = kind
     self.device = device
+    self.mount = mount
     self.inode = inode
     self.links = links
     self.mode = mode

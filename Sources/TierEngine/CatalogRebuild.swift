@@ -49,7 +49,7 @@ struct CatalogRebuild {
       for entry in entries {
         let path = next.appending(entry.name)
         switch entry.status.kind {
-        case .directory where entry.status.device == volume.device && path != Volume.ownFolder:
+        case .directory where volume.holds(entry.status) && path != Volume.ownFolder:
           waiting.append(path)
         case .symlink: try body(path, entry.status)
         default: break

@@ -14,8 +14,8 @@ extension FileStatus {
       default: .device
       }
     self.init(
-      kind: kind, device: raw.device, inode: raw.inode, links: raw.links, mode: UInt16(raw.mode & 0o7777),
-      owner: raw.owner, group: raw.group, size: raw.size,
+      kind: kind, device: raw.device, mount: raw.mount_id, inode: raw.inode, links: raw.links,
+      mode: UInt16(raw.mode & 0o7777), owner: raw.owner, group: raw.group, size: raw.size,
       modified: FileTime(seconds: raw.modified_seconds, nanoseconds: raw.modified_nanoseconds),
       changed: FileTime(seconds: raw.changed_seconds, nanoseconds: raw.changed_nanoseconds),
       accessed: FileTime(seconds: raw.accessed_seconds, nanoseconds: raw.accessed_nanoseconds),

@@ -39,6 +39,18 @@ package final class LinuxFileSystem: FileSystem {
 
   // MARK: Reading
 
+  package func rootIsInPlace(at site: CallSite) throws(SyscallError) -> Bool {
+    let path = rootPath.isEmpty ? [.slash] : rootPath
+    let found = withCString(path) { tier_open($0, tier_O_PATH | tier_O_DIRECTORY, 0) }
+    if found == -ENOENT || found == -ENOTDIR { return false }
+    try check(found, "open", .root)
+    defer { _ = tier_close(found) }
+    var (ours, there) = (tier_status(), tier_status())
+    try check(tier_statx(root.raw, "", &ours), "statx", .root)
+    try check(tier_statx(found, "", &there), "statx", .root)
+    return (ours.device, ours.inode, ours.mount_id) == (there.device, there.inode, there.mount_id)
+  }
+
   package func status(of path: RelativePath, at site: CallSite) throws(SyscallError) -> FileStatus? {
     do throws(SyscallError) {
       return try inParent(of: path) { directory, name throws(SyscallError) in

@@ -104,7 +104,7 @@ final class Bench {
       }
       let service = engine.context.volumeServices[0]
       let volume = try Volume.open(
-        service.configuration, files: try openFiles(), catalog: catalog, clock: clock,
+        service.configuration, files: try openFiles(), commit: service.commit, catalog: catalog, clock: clock,
         policies: engine.context.policies, tuning: tuning)
       try LocalRecovery(volume: volume, log: log).run()
       return (catalog, engine, try service.attach(volume, try makeWatcher()))

@@ -67,19 +67,36 @@ import TierTestSupport
     #expect(try bench.openVolume().id == bench.volume.id)
   }
 
-  @Test(.enabled(if: Machine.isRoot, "only root can mount"))
-  func whatAMountHidesIsNotDeleted() throws {
+  @Test(.enabled(if: Machine.isRoot, "only root can mount"), arguments: ["tmpfs", "bind"])
+  func whatAMountHidesIsNotDeleted(kind: String) throws {
     let bench = try Bench()
     bench.write("photos/a", "content")
+    bench.write("elsewhere/b", "content")
     try bench.archive()
     let folder = "\(bench.cache)/photos"
-    try #require(mount("tmpfs", folder, "tmpfs", 0, nil) == 0)
+    try #require(
+      kind == "bind"
+        ? mount("\(bench.cache)/elsewhere", folder, nil, UInt(MS_BIND), nil) == 0
+        : mount("tmpfs", folder, "tmpfs", 0, nil) == 0)
     defer { umount2(folder, Int32(MNT_DETACH)) }
     bench.write("photos/other", "of another file system")
     try bench.look()
     #expect(try bench.find("photos/a") != nil)
     #expect(try bench.find("photos/other") == nil)
     #expect(try bench.catalog.pending(for: "nas", now: bench.clock.now).removals == 0)
+    #expect(try bench.find("elsewhere/b") != nil)
+    #expect(bench.volume.isStillThere())
+  }
+
+  /// As `umount -l` and a mount over the volume's root look to whoever holds the root open.
+  @Test(.enabled(if: Machine.isRoot, "only root can mount"))
+  func volumeThatAnotherMountCoversIsGone() throws {
+    let bench = try Bench()
+    #expect(bench.volume.isStillThere())
+    try #require(mount("tmpfs", bench.cache, "tmpfs", 0, nil) == 0)
+    #expect(!bench.volume.isStillThere())
+    umount2(bench.cache, Int32(MNT_DETACH))
+    #expect(bench.volume.isStillThere())
   }
 }
 
@@ -88,8 +105,8 @@ extension Bench {
   @discardableResult
   func openVolume() throws -> Volume {
     try Volume.open(
-      configuration.volumes[0], files: volume.files, catalog: catalog, clock: clock,
-      policies: engine.context.policies, tuning: volume.tuning)
+      configuration.volumes[0], files: volume.files, commit: CommitLock(), catalog: catalog,
+      clock: clock, policies: engine.context.policies, tuning: volume.tuning)
   }
 
   func loseCatalog() throws {

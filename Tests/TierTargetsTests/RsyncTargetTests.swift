@@ -66,7 +66,7 @@ import TierTestSupport
       while isOver.value == .zero {
         try? bench.volume.overwrite("a", with: generation, count: size)
         generation &+= 1
-        usleep(UInt32.random(in: 0..<400_000))
+        pause(atMost: 400_000)
       }
     }
     defer {

@@ -19,3 +19,6 @@ package func eventually(
     usleep(2_000)
   }
 }
+
+/// Paces an app that a test plays; never waits for something to have happened.
+package func pause(atMost microseconds: UInt32) { usleep(.random(in: 0..<microseconds)) }

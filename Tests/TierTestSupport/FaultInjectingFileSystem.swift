@@ -13,6 +13,10 @@ package struct FaultInjectingFileSystem: FileSystem {
 
   package var rootPath: [UInt8] { real.rootPath }
 
+  package func rootIsInPlace(at site: CallSite) throws(SyscallError) -> Bool {
+    try at(site, "open", .root) { () throws(SyscallError) in try real.rootIsInPlace(at: site) }
+  }
+
   package func status(of path: RelativePath, at site: CallSite) throws(SyscallError) -> FileStatus? {
     try at(site, "statx", path) { () throws(SyscallError) in try real.status(of: path, at: site) }
   }

@@ -11,6 +11,9 @@ package protocol FileSystem: Sendable {
   /// The root's absolute path, for messages and for programs that need one (rsync).
   var rootPath: [UInt8] { get }
 
+  /// False once something else is mounted over the root, or its own file system was unmounted lazily.
+  func rootIsInPlace(at site: CallSite) throws(SyscallError) -> Bool
+
   /// Nil where nothing has that name.
   func status(of path: RelativePath, at site: CallSite) throws(SyscallError) -> FileStatus?
   /// Every entry but `.` and `..`, in the directory's own order. An entry that vanishes meanwhile is left out.

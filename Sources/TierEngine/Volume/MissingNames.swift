@@ -45,7 +45,7 @@ struct MissingJudge {
     let parent = try wrapping("while making sure that it was deleted") { () throws(SyscallError) in
       try volume.files.status(of: path.parent, at: "missing.parent")
     }
-    if let parent, parent.device != volume.device { return }
+    if let parent, !volume.holds(parent) { return }
     // Something else may stand there by now; what the catalog has under the name is gone all the same.
     if status?.kind != .directory { try forgetDirectory(at: path) }
     switch status?.kind {

@@ -35,7 +35,7 @@ struct Reconciler {
     var isOutdated = false
     var subdirectories: [FileName] = []
     for entry in entries where path != .root || entry.name != Volume.ownFolder.name {
-      guard entry.status.device == volume.device else {
+      guard volume.holds(entry.status) else {
         // Something is mounted over it: what it hides is still there.
         files[entry.name] = nil
         directories[entry.name] = nil
@@ -70,7 +70,7 @@ struct Reconciler {
         missing(path)
         return false
       }
-      guard status.device == volume.device else { return false }
+      guard volume.holds(status) else { return false }
       let entry = DirectoryEntry(name: name, status: status)
       if status.kind == .directory {
         let parent = try volume.catalog.directory(at: path.parent, in: volume.id)

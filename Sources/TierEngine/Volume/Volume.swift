@@ -17,10 +17,8 @@ package final class Volume: Sendable {
   package let clock: any TierClock
   package let policies: PolicyBook
   package let tuning: EngineTuning
-  /// The volume root's device: what lies on another one is not the volume's.
-  package let device: UInt64
-
-  private let commit = Mutex(())
+  private let root: FileStatus
+  private let commit: CommitLock
   private let openedByUs = Mutex(OwnUses())
   private let examinations = Mutex<Set<RelativePath>>([])
 
@@ -31,8 +29,8 @@ package final class Volume: Sendable {
 
   init(
     configuration: Configuration.Volume, row: CatalogVolume, epoch: Epoch, files: any FileSystem,
-    identityAttribute: String, device: UInt64, catalog: any Catalog, clock: any TierClock,
-    policies: PolicyBook, tuning: EngineTuning
+    identityAttribute: String, root: FileStatus, commit: CommitLock, catalog: any Catalog,
+    clock: any TierClock, policies: PolicyBook, tuning: EngineTuning
   ) {
     name = configuration.name
     self.configuration = configuration
@@ -41,7 +39,8 @@ package final class Volume: Sendable {
     self.epoch = epoch
     self.files = files
     self.identityAttribute = identityAttribute
-    self.device = device
+    self.root = root
+    self.commit = commit
     self.catalog = catalog
     self.clock = clock
     self.policies = policies
@@ -58,11 +57,14 @@ package final class Volume: Sendable {
   /// portion of a scan or one batch; never while a target is waited for.
   func committing<Result>(_ body: () throws(TierError) -> Result) throws(TierError) -> Result {
     var result: Swift.Result<Result, TierError>?
-    commit.withLock { _ in
+    commit.mutex.withLock { _ in
       do throws(TierError) { result = .success(try body()) } catch { result = .failure(error) }
     }
     return try result!.get()
   }
+
+  /// False for what another mount shows, be it a bind mount of this very file system: it is not the volume's.
+  func holds(_ status: FileStatus) -> Bool { status.device == root.device && status.mount == root.mount }
 
   /// Where an intent's hidden file stands: a new copy on its way in, or an old inode on its way out.
   func hiddenPath(_ id: ArchiveID) -> RelativePath { Self.hiddenFolder.appending(id.fileName) }
@@ -141,6 +143,13 @@ package final class Volume: Sendable {
       return taken
     }
   }
+}
+
+/// Held while one volume is looked at and written down. It outlives an unmount: a window may still be at work on
+/// the volume as it was before.
+package final class CommitLock: Sendable {
+  fileprivate let mutex = Mutex(())
+  package init() {}
 }
 
 /// What tierd opened itself a moment ago.

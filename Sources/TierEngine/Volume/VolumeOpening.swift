@@ -6,8 +6,8 @@ extension Volume {
   /// mounted is told from the volume by the marker `.tierd/volume`: without it nothing may be concluded, or a
   /// missing mount would look like a user who deleted everything.
   package static func open(
-    _ configuration: Configuration.Volume, files: any FileSystem, catalog: any Catalog, clock: any TierClock,
-    policies: PolicyBook, tuning: EngineTuning
+    _ configuration: Configuration.Volume, files: any FileSystem, commit: CommitLock, catalog: any Catalog,
+    clock: any TierClock, policies: PolicyBook, tuning: EngineTuning
   ) throws(TierError) -> Volume {
     let row = try catalog.openVolume(named: configuration.name)
     let root = try wrapping("is the volume mounted?") { () throws(SyscallError) in
@@ -22,14 +22,12 @@ extension Volume {
     try catalog.setEpoch(epoch, of: row.id)
     return Volume(
       configuration: configuration, row: row, epoch: epoch, files: files, identityAttribute: attribute,
-      device: root.device, catalog: catalog, clock: clock, policies: policies, tuning: tuning)
+      root: root, commit: commit, catalog: catalog, clock: clock, policies: policies, tuning: tuning)
   }
 
   /// False once the volume was unmounted, or something was mounted over it.
   func isStillThere() -> Bool {
-    guard let root = try? files.status(of: .root, at: "volume.recheck"), root.device == device else {
-      return false
-    }
+    guard (try? files.rootIsInPlace(at: "volume.recheck")) == true else { return false }
     return (try? files.status(of: Self.marker, at: "volume.recheck.marker")) != nil
   }
 

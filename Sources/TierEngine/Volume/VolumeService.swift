@@ -23,13 +23,14 @@ package final class VolumeService: Sendable {
   package let configuration: Configuration.Volume
   let engine: EngineContext
   let ports: Ports
+  let commit = CommitLock()
   private let state = Mutex(State())
   private let idle: Wakeup
 
   struct State {
     var isStopping = false
     var volume: Volume?
-    var watcher: WatcherHandle?
+    var watcher: (any Watcher)?
     var commands: [Command] = []
     var condition = VolumeCondition()
   }
@@ -122,8 +123,8 @@ package final class VolumeService: Sendable {
   private func serve() throws(TierError) {
     let files = try ports.openFiles()
     let volume = try Volume.open(
-      configuration, files: files, catalog: engine.catalog, clock: engine.clock, policies: engine.policies,
-      tuning: engine.tuning)
+      configuration, files: files, commit: commit, catalog: engine.catalog, clock: engine.clock,
+      policies: engine.policies, tuning: engine.tuning)
     try LocalRecovery(volume: volume, log: engine.log).run()
     let watcher = try ports.makeWatcher(files)
     defer {
@@ -136,10 +137,9 @@ package final class VolumeService: Sendable {
 
   /// From here on windows see the volume.
   func attach(_ volume: Volume, _ watcher: any Watcher) throws(TierError) -> VolumeLoop {
-    let handle = WatcherHandle(watcher)
     let loop = try VolumeLoop(service: self, volume: volume, watcher: watcher)
     state.withLock {
-      $0.watcher = handle
+      $0.watcher = watcher
       $0.condition = VolumeCondition()
       $0.volume = volume
     }
@@ -153,13 +153,6 @@ package final class VolumeService: Sendable {
       $0.volume = nil
     }
   }
-}
-
-/// Lets other threads call the one method of a watcher that they may.
-struct WatcherHandle: @unchecked Sendable {
-  private let watcher: any Watcher
-  init(_ watcher: any Watcher) { self.watcher = watcher }
-  func wake() { watcher.wake() }
 }
 
 /// What `status` shows of a volume.
