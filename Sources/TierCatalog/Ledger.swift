@@ -15,18 +15,22 @@ extension SQLiteCatalog {
     }
   }
 
-  package func removals(at path: RelativePath, in volume: VolumeID, limit: Int) throws(TierError)
-    -> [Removal]
+  package func removals(at path: RelativePath, in volume: VolumeID, after: Removal?, limit: Int)
+    throws(TierError) -> [Removal]
   {
     // What is below a path begins with it and a slash.
-    let condition = path.isRoot ? "TRUE" : "(path = ?3 OR (path > ?4 AND path < ?5))"
+    let condition = path.isRoot ? "TRUE" : "(path = ?5 OR (path > ?6 AND path < ?7))"
     let bounds = [path.bytes, path.bytes + [.slash], path.bytes + [.slash + 1]].map(SQLValue.blob)
+    let start = [
+      SQLValue(after?.removedAt.nanoseconds ?? .max), SQLValue(after?.id.map(\.value) ?? .max),
+    ]
     return try read { db in
       try db.rows(
         """
-        \(RemovalRow.select) WHERE volume = ?1 AND \(condition)
+        \(RemovalRow.select) WHERE volume = ?1 AND (removed_at, id) < (?3, ?4) AND \(condition)
           ORDER BY removed_at DESC, id DESC LIMIT ?2
-        """, [SQLValue(volume.value), SQLValue(limit)] + (path.isRoot ? [] : bounds), RemovalRow.decode)
+        """, [SQLValue(volume.value), SQLValue(limit)] + start + (path.isRoot ? [] : bounds),
+        RemovalRow.decode)
     }
   }
 

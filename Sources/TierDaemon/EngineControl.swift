@@ -141,7 +141,8 @@ struct EngineControl: Control {
   }
 
   func undelete(_ path: AbsolutePath, listOnly: Bool) async throws(TierError) -> UndeleteReport {
-    try await blocking { () throws(TierError) in
+    try await settled(path)
+    return try await blocking { () throws(TierError) in
       let removed = try engine.removals(at: path.bytes).compactMap { RemovedEntry($0.removal, $0.path) }
       if listOnly { return UndeleteReport(removed: removed) }
       return UndeleteReport(
@@ -163,6 +164,15 @@ struct EngineControl: Control {
         return RequestReport(state)
       }
     }
+  }
+
+  /// What was deleted a moment ago is known to be.
+  private func settled(_ path: AbsolutePath) async throws(TierError) {
+    let (service, _) = try engine.locate(path.bytes)
+    let error = await withCheckedContinuation { continuation in
+      service.settleNow(scanning: false) { continuation.resume(returning: $0) }
+    }
+    if let error { throw error }
   }
 
   private func blocking<Value: Sendable>(

@@ -46,7 +46,8 @@ extension Engine {
   }
 
   private func absence(of path: RelativePath, in volume: Volume) throws(TierError) -> [String] {
-    guard let removal = try context.catalog.removals(at: path, in: volume.id, limit: 1).first else {
+    let removals = try context.catalog.removals(at: path, in: volume.id, after: nil, limit: 1)
+    guard let removal = removals.first else {
       return ["There is no such file, and none was deleted here that tierd had archived."]
     }
     var words = Sentences(now: context.clock.now)
@@ -141,6 +142,10 @@ extension Engine {
 
   private func next(_ row: CatalogFile, at path: RelativePath, in volume: Volume, _ words: inout Sentences) {
     guard row.policy != nil, row.links == 1 else { return }
+    let pin = row.pinnedUntil.flatMap { $0 > words.now ? $0 : nil }
+    if let pin, row.state != .released {
+      words.say(pin == .distantFuture ? "It is pinned." : "It is pinned for \(words.until(pin)).")
+    }
     switch row.state {
     case .resident:
       guard let due = row.archiveDue, let by = row.archiveBy else { return }
@@ -150,9 +155,8 @@ extension Engine {
         words.say("It waits for the next window, which opens \(words.inTime(by)) at the latest.")
       }
     case .archived:
-      if let until = row.pinnedUntil, until > words.now {
-        words.say(until == .distantFuture ? "It is pinned." : "It is pinned for \(words.until(until)).")
-      } else if volume.configuration.releases == .manual {
+      if pin != nil { break }
+      if volume.configuration.releases == .manual {
         words.say("This volume releases only by hand: tierctl release PATH")
       } else if row.releaseDue == .distantFuture {
         words.say("It is released only when the volume fills up, or by hand: tierctl release PATH")

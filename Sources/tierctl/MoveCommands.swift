@@ -153,7 +153,7 @@ struct Undelete: ParsableCommand {
     let report = try client.undelete(UndeleteBody(path: path.resolved(), listOnly: list))
     if !list, report.removed.isEmpty {
       Console().error(
-        "\(try path.resolved()): nothing that was deleted there is kept (yet: tierd waits a little)")
+        "\(try path.resolved()): nothing that was deleted there is kept in the NAS's trash")
       throw ExitCode(ExitStatus.failed.rawValue)
     }
     guard let request = report.request else { return try shared.print(report) }

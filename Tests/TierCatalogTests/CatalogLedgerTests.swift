@@ -54,7 +54,15 @@ import TierLinux
     ]
     try catalog.apply(all.map(CatalogChange.putRemoval))
     func seconds(_ path: String) throws -> [Int64] {
-      try catalog.removals(at: RelativePath(path)!, in: fixture.volume.id, limit: 9).map(\.removedAt.seconds)
+      var seconds: [Int64] = []
+      var after: Removal?
+      while true {
+        let page = try catalog.removals(
+          at: RelativePath(path)!, in: fixture.volume.id, after: after, limit: 2)
+        if page.isEmpty { return seconds }
+        seconds += page.map(\.removedAt.seconds)
+        after = page.last
+      }
     }
     #expect(try seconds("") == [5, 4, 3, 2, 1])
     #expect(try seconds("a") == [3, 2, 1])

@@ -75,5 +75,7 @@ import TierTestSupport
 }
 
 extension Bench {
-  fileprivate func trash() throws -> Int { try catalog.removals(at: .root, in: volume.id, limit: 10).count }
+  fileprivate func trash() throws -> Int {
+    try catalog.removals(at: .root, in: volume.id, after: nil, limit: 10).count
+  }
 }

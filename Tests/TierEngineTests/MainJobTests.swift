@@ -52,4 +52,35 @@ import TierTestSupport
     #expect(bench.read("b/one") == "1")
     #expect(bench.onNAS("b/one") == "1")
   }
+
+  /// What was released seconds ago needs no window to come back, and no second archive.
+  @Test(arguments: [true, false])
+  func takenBackFileIsArchivedAndPinned(renameFlags: Bool) throws {
+    let bench = try Bench(renameFlags: renameFlags)
+    bench.write("file", "content")
+    try bench.archive()
+    _ = bench.loop.release([try bench.row("file")])
+    #expect(bench.isSymlink("file"))
+    let until = bench.clock.now + .seconds(86_400)
+    #expect(try bench.loop.takeBack(try #require(bench.row("file").id), pinUntil: until))
+    #expect(bench.read("file") == "content")
+    #expect(try bench.row("file").state == .archived)
+    #expect(try bench.row("file").pinnedUntil == until)
+    try bench.look()
+    #expect(try bench.row("file").state == .archived)
+    #expect(try bench.catalog.pending(for: "nas", now: .distantFuture).dueFiles == 0)
+    #expect(bench.leftovers() == [])
+  }
+
+  @Test func wholeFolderIsUndeleted() throws {
+    let bench = try Bench()
+    for number in 0..<600 { bench.write("many/\(number)", "content \(number)") }
+    try bench.archive()
+    #expect(rename("\(bench.cache)/many", bench.folder.path("away")) == 0)
+    try bench.look()
+    let request = try bench.engine.undelete(Array("\(bench.cache)/many".utf8))
+    try bench.window()
+    #expect(request.current.files == 600)
+    #expect(bench.read("many/0") == "content 0" && bench.read("many/599") == "content 599")
+  }
 }

@@ -195,13 +195,34 @@ final class Releaser {
     guard let index = lingering.firstIndex(where: { $0.intent.file == id }) else { return false }
     let item = lingering.remove(at: index)
     try volume.committing { () throws(TierError) in
+      let file = try openQuietly(volume.hiddenPath(item.intent.archiveID))
+      defer { file?.close() }
+      let isQuiet = try file.map { (file) throws(TierError) in
+        try lease(file, .againstWriters, "release.takeBackLease")
+      }
       try PutBack(volume: volume, log: log).run(item.intent)
       guard var row = try volume.catalog.file(id) else { return }
+      if isQuiet == true, let file { try recognise(file, item.old, &row) }
       row.lastUsed = volume.clock.now
       row.pinnedUntil = pinUntil ?? row.pinnedUntil
       try volume.catalog.apply([.put(row)])
     }
     return true
+  }
+
+  /// Nobody wrote to what was put back: it is still what was archived.
+  private func recognise(_ file: any OpenFile, _ old: FileVersion, _ row: inout CatalogFile)
+    throws(TierError)
+  {
+    let (status, isUndisturbed) = try wrapping("after it was put back") { () throws(SyscallError) in
+      (try file.status(at: "release.takenBack"), try file.leaseIsUndisturbed(at: "release.takenBackLease"))
+    }
+    guard isUndisturbed, status.links == 1, row.version.inode == status.inode,
+      status.version.hasSameContent(as: old)
+    else { return }
+    row.state = .archived
+    row.observe(status)
+    if let path = try volume.path(of: row) { volume.judge(&row, at: path) }
   }
 
   // MARK: Small parts

@@ -61,18 +61,19 @@ final class VolumeLoop {
     try releaser.finishLingering(waiting: true)
   }
 
-  /// Looks at once at all that events told. For `flush`, which must not miss what was written just before.
-  func settleNow() -> TierError? {
+  /// Looks at once at all that events told. For `flush`, which must not miss what was written just before, and for
+  /// `undelete`, which must not miss what was deleted just before.
+  func settleNow(scanning: Bool = true) -> TierError? {
     do throws(TierError) {
       try drain()
       try look(hints.takeDue(now: volume.clock.monotonic + .seconds(1_000_000)))
       try look(volume.takeExaminations().map { .changed($0) })
-      while isInDoubt {
+      while scanning, isInDoubt {
         try scanPortion()
         // Our own listing makes events, too, and the kernel keeps only so many.
         try drain()
       }
-      try judgeMissing(grace: .zero)
+      if !isInDoubt { try judgeMissing(grace: .zero) }
       return nil
     } catch {
       failure = error

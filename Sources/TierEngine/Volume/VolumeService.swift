@@ -80,11 +80,12 @@ package final class VolumeService: Sendable {
     idle.signal()
   }
 
-  /// Compares what recent events told at once, without waiting for quiet, then calls back on the thread.
-  package func settleNow(_ done: @escaping @Sendable (TierError?) -> Void) {
+  /// Compares what recent events told at once, without waiting for quiet, then calls back on the thread. A scan
+  /// that a doubt asked for may take minutes: with `scanning`, it is waited for.
+  package func settleNow(scanning: Bool = true, _ done: @escaping @Sendable (TierError?) -> Void) {
     enqueue { loop in
       switch loop {
-      case .success(let loop): done(loop.settleNow())
+      case .success(let loop): done(loop.settleNow(scanning: scanning))
       case .failure(let error): done(error)
       }
     }

@@ -9,7 +9,7 @@ struct Undelete {
     guard let name = removal.path.name, let id = removal.id else {
       throw TierError(.badRequest, "not a file")
     }
-    return try volume.committing { () throws(TierError) in
+    return try volume.committingTogether { () throws(TierError) in
       let parent = try parentDirectory(of: removal.path)
       let copy = try volume.copyTakenBack(from: removal)
       var file = CatalogFile(
@@ -53,5 +53,57 @@ struct Undelete {
       try volume.files.status(of: parent, at: "undelete.folderStatus")
     }
     return try context.catalog.makeDirectory(at: parent, inode: status?.inode ?? 0, in: volume.id)
+  }
+}
+
+extension Engine {
+  /// The newest thousand of what was deleted at or below a path.
+  package func removals(at absolute: [UInt8]) throws(TierError) -> [(removal: Removal, path: String)] {
+    let (service, path) = try locate(absolute)
+    let volume = try present(service)
+    return try context.catalog.removals(at: path, in: volume.id, after: nil, limit: 1000).map {
+      ($0, volume.absolute($0.path))
+    }
+  }
+
+  /// Brings back what apps deleted at or below a path: each name once, the newest version. Names that exist again
+  /// are left alone.
+  package func undelete(_ absolute: [UInt8]) throws(TierError) -> RequestHandle {
+    let (service, path) = try locate(absolute)
+    let volume = try present(service)
+    let handle = context.requests.open("undelete")
+    let revived = try revive(path, in: volume, handle)
+    handle.expect(files: revived.count, bytes: revived.reduce(0) { $0 + ($1.0.copy?.size ?? 0) })
+    let ended = Countdown(revived.count) { handle.finish() }
+    for (file, path) in revived {
+      guard let target = file.copy?.target, let window = context.windowService(target) else {
+        handle.fail("\(volume.absolute(path)): its target is no longer configured")
+        ended.partEnded()
+        continue
+      }
+      window.restore([restoreOrder(file, path, nil, handle, ended)])
+    }
+    return handle
+  }
+
+  private func revive(_ path: RelativePath, in volume: Volume, _ handle: RequestHandle) throws(TierError)
+    -> [(CatalogFile, RelativePath)]
+  {
+    let undelete = Undelete(volume: volume, context: context)
+    var revived: [(CatalogFile, RelativePath)] = []
+    var seen: Set<RelativePath> = []
+    var after: Removal?
+    while true {
+      let page = try context.catalog.removals(at: path, in: volume.id, after: after, limit: 512)
+      for removal in page where seen.insert(removal.path).inserted {
+        do throws(TierError) {
+          revived.append((try undelete.revive(removal), removal.path))
+        } catch {
+          handle.fail("\(volume.absolute(removal.path)): \(error.message)")
+        }
+      }
+      guard let last = page.last else { return revived }
+      after = last
+    }
   }
 }
