@@ -11,6 +11,8 @@ extension TierError {
 }
 
 extension TierError {
+  static let stopping = TierError(.cancelled, "tierd is stopping", disposition: .retry)
+
   /// The file system's word on one name; not a failure of the catalog's or of our own.
   var isOfOnePlace: Bool {
     switch code {

@@ -30,7 +30,7 @@ final class SilentWatcher: Watcher {
   func stop() {}
 }
 
-/// The engine on one volume and one directory target, moved step by step by the test: no threads, no waiting.
+/// The engine on one volume and one directory target (a second one waits for who needs it), moved step by step by the test: no threads, no waiting.
 final class Bench {
   let folder: TemporaryDirectory
   let clock = TestClock()
@@ -62,18 +62,21 @@ final class Bench {
     let folder = self.folder
     self.faults = faults
     self.targetFaults = targetFaults
-    for name in ["cache", "nas", "state"] { mkdir(folder.path(name), 0o755) }
+    for name in ["cache", "nas", "second", "state"] { mkdir(folder.path(name), 0o755) }
     configuration = Configuration(
       stateDirectory: folder.path("state"), volumes: [.init(name: "vol", path: folder.path("cache"))],
-      targets: [.init(name: "nas", kind: .directory(path: folder.path("nas")))])
+      targets: ["nas", "second"].map { .init(name: $0, kind: .directory(path: folder.path($0))) })
     nas = target?.folder ?? folder.path("nas")
     let target =
       target?.target
       ?? DirectoryTarget(name: "nas", path: folder.path("nas"), memory: .none) { path throws(TierError) in
         FaultInjectingFileSystem(try LinuxFileSystem(root: path), targetFaults)
       }
+    let second = DirectoryTarget(name: "second", path: folder.path("second"), memory: .none) {
+      path throws(TierError) in try LinuxFileSystem(root: path)
+    }
     let root = folder.path("cache")
-    parts = Parts(configuration: configuration, tuning: tuning, clock: clock, target: target) {
+    parts = Parts(configuration: configuration, tuning: tuning, clock: clock, targets: [target, second]) {
       () throws(TierError) in
       FaultInjectingFileSystem(try LinuxFileSystem(root: root, renameFlags: renameFlags), faults)
     } makeWatcher: {
@@ -87,7 +90,7 @@ final class Bench {
     let configuration: Configuration
     let tuning: EngineTuning
     let clock: TestClock
-    let target: any Target
+    let targets: [any Target]
     let openFiles: @Sendable () throws(TierError) -> any FileSystem
     let makeWatcher: () throws -> any Watcher
 
@@ -98,7 +101,7 @@ final class Bench {
       let openFiles = openFiles
       let engine = try Engine(
         configuration: configuration, policies: try PolicySet([policy], defaultTarget: "nas"),
-        catalog: catalog, clock: clock, tuning: tuning, log: log, targets: [target]
+        catalog: catalog, clock: clock, tuning: tuning, log: log, targets: targets
       ) { _ in
         VolumeService.Ports(openFiles: openFiles, makeWatcher: { _ in SilentWatcher() })
       }

@@ -83,4 +83,28 @@ import TierTestSupport
     #expect(request.current.files == 600)
     #expect(bench.read("many/0") == "content 0" && bench.read("many/599") == "content 599")
   }
+
+  /// The former target's copy is no earlier version of the new one's, and goes when nothing needs it.
+  @Test func filesMoveToTheTargetThatTheirPolicyNamesNow() throws {
+    let bench = try Bench()
+    bench.write("file", "content")
+    bench.write("released", "more content")
+    try bench.archive()
+    try bench.release("released")
+    var policy = Bench.policy
+    policy.target = "second"
+    try bench.restart(policy: policy)
+    bench.write("file", "new content")
+    try bench.look()
+    bench.clock.advance(.seconds(61))
+    let second = bench.engine.context.windowServices[1]
+    try second.window(cause: "test")
+    #expect(second.condition.lastError == nil)
+    #expect(bench.read("second/vol/file", in: bench.folder.path) == "new content")
+    #expect(bench.onNAS("file") == "content")
+    try bench.window()
+    #expect(bench.onNAS("file") == nil)
+    #expect(try bench.restore("released").failures == [])
+    #expect(bench.read("released") == "more content")
+  }
 }

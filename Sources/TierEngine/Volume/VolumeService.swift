@@ -29,6 +29,8 @@ package final class VolumeService: Sendable {
 
   struct State {
     var isStopping = false
+    /// Nobody is there any more to run a command.
+    var hasEnded = false
     var volume: Volume?
     var watcher: (any Watcher)?
     var commands: [Command] = []
@@ -51,6 +53,10 @@ package final class VolumeService: Sendable {
 
   /// Blocks until `stop`. Fails only when the daemon can't go on (the catalog).
   package func run() throws(TierError) {
+    defer {
+      state.withLock { $0.hasEnded = true }
+      refuseCommands(.stopping)
+    }
     while !isStopping {
       do {
         try serve()
@@ -66,7 +72,6 @@ package final class VolumeService: Sendable {
         _ = idle.wait(atMost: .seconds(10))
       }
     }
-    refuseCommands(TierError(.cancelled, "tierd is stopping", disposition: .retry))
   }
 
   package func stop() {
@@ -96,8 +101,11 @@ package final class VolumeService: Sendable {
   }
 
   func enqueue(_ command: @escaping Command) {
-    state.withLock { $0.commands.append(command) }
-    wake()
+    let isLate = state.withLock {
+      $0.commands.append(command)
+      return $0.hasEnded
+    }
+    if isLate { refuseCommands(.stopping) } else { wake() }
   }
 
   var isStopping: Bool { state.withLock { $0.isStopping } }

@@ -14,6 +14,8 @@ package final class WindowService: Sendable {
 
   private struct State {
     var isStopping = false
+    /// Nobody is there any more to serve an order.
+    var hasEnded = false
     var flushes: [FlushOrder] = []
     var restores: [RestoreOrder] = []
     var errands: [Errand] = []
@@ -37,10 +39,13 @@ package final class WindowService: Sendable {
 
   /// Blocks until `stop`; fails only when the daemon can't go on.
   package func run() throws(TierError) {
+    defer {
+      state.withLock { $0.hasEnded = true }
+      refuseOrders()
+    }
     while !isStopping {
       if let wait = try turn() { _ = idle.wait(atMost: wait) }
     }
-    refuseOrders()
     try engine.retention.stop()
   }
 
@@ -110,8 +115,11 @@ package final class WindowService: Sendable {
   func update(_ change: (inout TargetCondition) -> Void) { state.withLock { change(&$0.condition) } }
 
   private func change(_ body: (inout State) -> Void) {
-    state.withLock { body(&$0) }
-    idle.signal()
+    let isLate = state.withLock {
+      body(&$0)
+      return $0.hasEnded
+    }
+    if isLate { refuseOrders() } else { idle.signal() }
   }
 
   // MARK: Windows
@@ -201,7 +209,7 @@ package final class WindowService: Sendable {
   }
 
   private func refuseOrders() {
-    let error = TierError(.cancelled, "tierd is stopping", disposition: .retry)
+    let error = TierError.stopping
     for order in takeRestores(limit: .max) { order.done(.failure(error)) }
     for order in takeFlushes() { order.done(error) }
     for errand in takeErrands() { errand.failed(error) }
