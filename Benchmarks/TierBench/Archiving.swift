@@ -97,8 +97,8 @@ struct Load {
   let rounds: Int
 
   static let all = [
-    Load(title: "5,000 × 16 KiB", files: 5000, bytes: 16 << 10, rounds: 5),
-    Load(title: "200 × 4 MiB", files: 200, bytes: 4 << 20, rounds: 5),
+    Load(title: "5,000 × 16 KiB", files: 5000, bytes: 16 << 10, rounds: 3),
+    Load(title: "200 × 4 MiB", files: 200, bytes: 4 << 20, rounds: 3),
     Load(title: "1 × 1 GiB", files: 1, bytes: 1 << 30, rounds: 3),
   ]
 

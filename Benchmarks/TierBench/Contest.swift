@@ -1,3 +1,5 @@
+import Glibc
+
 /// One way to do a piece of work.
 struct Contender {
   var name: String
@@ -24,7 +26,10 @@ struct Contest {
     for _ in 0..<rounds {
       for contender in own + peers {
         try contender.prepare()
-        times[contender.name, default: []].append(try contender.run())
+        let time = try contender.run()
+        times[contender.name, default: []].append(time)
+        // On standard error: a long run shows that it lives, and what an interrupted one came to.
+        fputs("  \(contender.name): \(time.short)\n", stderr)
         try contender.cleanUp()
       }
     }
