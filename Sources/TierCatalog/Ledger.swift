@@ -58,12 +58,10 @@ extension SQLiteCatalog {
     try read { db in
       try db.rows(
         """
-        SELECT archive_id, target, file, queued FROM moves WHERE target = ?
-          ORDER BY queued, archive_id LIMIT ?
+        SELECT archive_id, target, queued FROM moves WHERE target = ? ORDER BY queued, archive_id LIMIT ?
         """, [.text(target), SQLValue(limit)]
       ) { row in
-        try TargetMove(
-          archiveID: row.archiveID(), target: row.text(), file: FileID(row.int64()), queued: row.timestamp())
+        try TargetMove(archiveID: row.archiveID(), target: row.text(), queued: row.timestamp())
       }
     }
   }
@@ -143,13 +141,9 @@ extension Database {
   func put(_ move: TargetMove) throws {
     try change(
       """
-      INSERT INTO moves VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
-        SET target = excluded.target, file = excluded.file, queued = excluded.queued
-      """,
-      [
-        .blob(move.archiveID.bytes), .text(move.target), SQLValue(move.file.value),
-        SQLValue(move.queued.nanoseconds),
-      ])
+      INSERT INTO moves VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+        SET target = excluded.target, queued = excluded.queued
+      """, [.blob(move.archiveID.bytes), .text(move.target), SQLValue(move.queued.nanoseconds)])
   }
 
   fileprivate func totals(_ select: String, _ id: Int64) throws -> VolumeTotals {

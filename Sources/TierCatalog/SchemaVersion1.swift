@@ -70,7 +70,7 @@ enum SchemaVersion1 {
     ) STRICT;
 
     CREATE TABLE moves (
-      archive_id BLOB PRIMARY KEY, target TEXT NOT NULL, file INTEGER NOT NULL, queued INTEGER NOT NULL
+      archive_id BLOB PRIMARY KEY, target TEXT NOT NULL, queued INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE windows (

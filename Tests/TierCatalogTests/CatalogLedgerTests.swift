@@ -95,7 +95,7 @@ import TierLinux
   @Test func theLastMoveOfACopyWins() throws {
     let id = ArchiveID.random()
     func move(_ target: String, _ seconds: Int64) -> TargetMove {
-      TargetMove(archiveID: id, target: target, file: FileID(seconds), queued: Timestamp(seconds: seconds))
+      TargetMove(archiveID: id, target: target, queued: Timestamp(seconds: seconds))
     }
     try catalog.apply([.putMove(move("nas", 1)), .putMove(move("nas", 2)), .putMove(move("attic", 3))])
     #expect(try catalog.moves(on: "nas", limit: 9) == [])

@@ -132,9 +132,7 @@ private struct ModelRun {
 
   private mutating func moved() -> [CatalogChange] {
     guard let file = anyFile(), let copy = file.copy else { return [] }
-    return [
-      .putMove(TargetMove(archiveID: copy.archiveID, target: copy.target, file: file.id!, queued: time()))
-    ]
+    return [.putMove(TargetMove(archiveID: copy.archiveID, target: copy.target, queued: time()))]
   }
 
   /// One thing changed, the rest as it was: nothing else gives a trigger or an index cause to notice.

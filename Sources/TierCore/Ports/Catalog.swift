@@ -105,17 +105,16 @@ package enum CatalogChange: Hashable, Sendable {
   case forgetMove(ArchiveID)
 }
 
-/// A copy whose name on the target is to follow the file's.
+/// A copy whose name on the target is to follow its file's. The copy's own, not one file's: several may stand for
+/// it (an app copied the stub), and one that no longer does must not take the move along.
 package struct TargetMove: Hashable, Sendable {
   package var archiveID: ArchiveID
   package var target: String
-  package var file: FileID
   package var queued: Timestamp
 
-  package init(archiveID: ArchiveID, target: String, file: FileID, queued: Timestamp) {
+  package init(archiveID: ArchiveID, target: String, queued: Timestamp) {
     self.archiveID = archiveID
     self.target = target
-    self.file = file
     self.queued = queued
   }
 }

@@ -30,11 +30,13 @@ struct Undelete {
       }
       file.observeStub(stub)
       volume.judge(&file, at: removal.path)
-      try context.catalog.apply([.forgetRemoval(id), .put(file)])
+      // Of another file of that name, whose deletion was not noticed yet.
+      let earlier = try volume.forgetting(try context.catalog.file(named: name, in: parent))
+      let move = volume.move(for: file).map { [$0] } ?? []
+      try context.catalog.apply(earlier + [.forgetRemoval(id), .put(file)] + move)
       guard let stored = try context.catalog.file(named: name, in: parent) else {
         throw TierError(.internalFault, "the catalog lost what it was just given", disposition: .retry)
       }
-      if let move = volume.move(for: stored) { try context.catalog.apply([move]) }
       return stored
     }
   }

@@ -15,7 +15,10 @@ struct Adopter {
     if row == nil, identity == nil {
       if var moved = try renamedUnarchivedRow(entry, to: path) {
         moved.observe(entry.status)
-        changes += place(&moved, at: path, in: directory, name: entry.name)
+        moved.directory = directory
+        moved.name = entry.name
+        volume.judge(&moved, at: path)
+        changes.append(.put(moved))
       } else {
         var file = fresh(entry, in: directory)
         volume.judge(&file, at: path)
@@ -50,13 +53,13 @@ struct Adopter {
     let record = volume.isPrivileged ? try identity(of: path) : nil
     let linked = record == nil ? try linkIdentity(of: path, entry.status) : nil
     guard let id = record?.archiveID ?? linked else {
-      changes += try displaced(row)
+      changes += try volume.forgetting(row)
       return false
     }
     try write(&changes)
     if try claim(id, entry, at: path, in: directory) { return true }
     if try revive(id, entry, at: path, in: directory) { return true }
-    var settled = try displaced(try volume.catalog.file(named: entry.name, in: directory))
+    var settled = try volume.forgetting(try volume.catalog.file(named: entry.name, in: directory))
     var copy = try sharedCopy(id)
     if copy == nil, let record, record.state == .released { copy = try adoptedCopy(record, at: path) }
     if let copy {
@@ -139,13 +142,9 @@ struct Adopter {
       file.observe(entry.status)
     }
     volume.judge(&file, at: path)
-    let displaced = standing?.id == file.id ? [] : try displaced(standing)
-    try volume.catalog.apply(displaced + besides + [.put(file)])
-    if let stored = try volume.catalog.file(named: entry.name, in: file.directory),
-      let move = volume.move(for: stored)
-    {
-      try volume.catalog.apply([move])
-    }
+    let displaced = standing?.id == file.id ? [] : try volume.forgetting(standing)
+    let move = volume.move(for: file).map { [$0] } ?? []
+    try volume.catalog.apply(displaced + besides + [.put(file)] + move)
   }
 
   private func write(_ changes: inout [CatalogChange]) throws(TierError) {
@@ -211,21 +210,6 @@ struct Adopter {
       mode: entry.status.mode, allocated: entry.status.allocated, firstSeen: now, lastUsed: now)
   }
 
-  private func place(
-    _ file: inout CatalogFile, at path: RelativePath, in directory: DirectoryID, name: FileName
-  ) -> [CatalogChange] {
-    file.directory = directory
-    file.name = name
-    volume.judge(&file, at: path)
-    return [.put(file)] + (volume.move(for: file).map { [$0] } ?? [])
-  }
-
-  /// A row whose name something else has taken: its copy goes the way of a deleted file's.
-  private func displaced(_ row: CatalogFile?) throws(TierError) -> [CatalogChange] {
-    guard let row, let id = row.id else { return [] }
-    return try volume.removalChanges(for: row) + [.forget(id)]
-  }
-
   // MARK: Looking
 
   private func status(of path: RelativePath) throws(TierError) -> FileStatus? {
@@ -275,8 +259,14 @@ extension CatalogFile {
 }
 
 extension Volume {
-  /// What follows when a file is gone for good while its copy stands on the target. A copy that another stub
-  /// stands for as well (an app copied the stub) stays, and goes to that one's place.
+  /// A row that is over, because its name is gone or something else has taken it. Nothing where there is none.
+  func forgetting(_ row: CatalogFile?) throws(TierError) -> [CatalogChange] {
+    guard let row, let id = row.id else { return [] }
+    return try removalChanges(for: row) + [.forget(id)]
+  }
+
+  /// What follows when a row no longer stands for its copy on the target. A copy that another stub stands for as
+  /// well (an app copied the stub) stays, and goes to that one's place.
   func removalChanges(for file: CatalogFile, lastPath: RelativePath? = nil) throws(TierError)
     -> [CatalogChange]
   {
@@ -300,7 +290,7 @@ extension Volume {
   /// next window finds out which, by the journal.
   func copyTakenBack(from removal: Removal) throws(TierError) -> ArchivedCopy {
     var copy = removal.copy
-    guard let trash = removal.trashPath else { return copy }
+    guard let trash = removal.trashPath, trash != copy.path else { return copy }
     if removal.stage == .trashed {
       copy.path = trash
     } else {

@@ -59,8 +59,7 @@ struct MissingJudge {
     guard let name = path.name else { return }
     try volume.committing { () throws(TierError) in
       guard let parent = try volume.catalog.directory(at: path.parent, in: volume.id) else { return }
-      guard let row = try volume.catalog.file(named: name, in: parent), let id = row.id else { return }
-      try volume.catalog.apply(try volume.removalChanges(for: row) + [.forget(id)])
+      try volume.catalog.apply(try volume.forgetting(try volume.catalog.file(named: name, in: parent)))
     }
   }
 
@@ -77,8 +76,7 @@ struct MissingJudge {
         for row in page {
           // Of a file and the copies of its stub only one a turn: the last one's removal is the copy's.
           if let copy = row.copy, !taken.insert(copy.archiveID).inserted { continue }
-          changes += try volume.removalChanges(for: row)
-          if let file = row.id { changes.append(.forget(file)) }
+          changes += try volume.forgetting(row)
         }
         if page.isEmpty { changes.append(.forgetDirectory(id)) }
         try volume.catalog.apply(changes)

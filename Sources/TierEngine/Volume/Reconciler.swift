@@ -268,8 +268,8 @@ extension Volume {
 
   /// The rename that a file's copy has to follow; nil where it has none.
   func move(for file: CatalogFile) -> CatalogChange? {
-    guard let copy = file.copy, let id = file.id else { return nil }
-    return .putMove(
-      TargetMove(archiveID: copy.archiveID, target: copy.target, file: id, queued: clock.now))
+    file.copy.map { copy in
+      .putMove(TargetMove(archiveID: copy.archiveID, target: copy.target, queued: clock.now))
+    }
   }
 }

@@ -3,8 +3,8 @@ import TierCore
 /// Everything in the catalog that says where one copy is: the file's row, those of its stub's copies, a removal
 /// that waits.
 struct CopyOwners {
-  let files: [CatalogFile]
-  let removals: [Removal]
+  var files: [CatalogFile]
+  private(set) var removals: [Removal]
 
   init(of id: ArchiveID, in catalog: any Catalog) throws(TierError) {
     files = try catalog.files(withArchiveID: id)
@@ -13,19 +13,38 @@ struct CopyOwners {
 
   var copy: ArchivedCopy? { files.first?.copy ?? removals.first?.copy }
 
-  func relocated(to place: RelativePath) -> [CatalogChange] {
-    files.map { file in
-      var file = file
-      file.copy?.path = place
-      return .put(file)
-    }
-      + removals.map { removal in
-        var removal = removal
-        removal.copy.path = place
-        removal.trashPath = nil
-        return .putRemoval(removal)
+  /// One of the files whose volume is there, and its path; any of them may give the copy its name.
+  func file(in engine: EngineContext) throws(TierError) -> (CatalogFile, Volume, RelativePath)? {
+    for file in files {
+      if let volume = engine.volume(file.volume), let path = try volume.path(of: file) {
+        return (file, volume, path)
       }
+    }
+    return nil
   }
+
+  /// True where a place is that of a file; of several files (an app copied the stub), of one.
+  func belongs(at place: RelativePath, in engine: EngineContext) throws(TierError) -> Bool {
+    for file in files {
+      if let volume = engine.volume(file.volume), let path = try volume.path(of: file),
+        volume.targetPath(of: path) == place
+      {
+        return true
+      }
+    }
+    return false
+  }
+
+  mutating func relocate(to place: RelativePath) {
+    for index in files.indices { files[index].copy?.path = place }
+    for index in removals.indices {
+      removals[index].copy.path = place
+      removals[index].trashPath = nil
+    }
+  }
+
+  /// That writes them all down as they are here.
+  var changes: [CatalogChange] { files.map { .put($0) } + removals.map { .putRemoval($0) } }
 }
 
 extension Volume {

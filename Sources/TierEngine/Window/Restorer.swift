@@ -213,9 +213,11 @@ struct Restorer {
       let (status, isUntouched) = try swap(item, path)
       row.state = isUntouched && status.links == 1 ? .archived : .resident
       row.observe(status)
+      var changes: [CatalogChange] = []
       let sharing = try volume.catalog.files(withArchiveID: item.copy.archiveID).count
       if sharing > 1, row.copy?.path != volume.targetPath(of: path) {
         // The copy is the original's; this one, a copy of its stub, gets its own.
+        changes = try volume.removalChanges(for: row)
         row.state = .resident
         row.copy = nil
       }
@@ -226,7 +228,7 @@ struct Restorer {
       volume.judge(&row, at: path)
       volume.noteOwnUse(of: path)
       let finished = item.intent.id.map { [$0] } ?? []
-      try volume.catalog.finish(finished, applying: [.put(row)])
+      try volume.catalog.finish(finished, applying: changes + [.put(row)])
     }
     run.touched(volume)
     run.count {

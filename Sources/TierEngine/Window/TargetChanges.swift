@@ -126,16 +126,16 @@ struct TargetChanges {
   }
 
   private func apply(_ move: TargetMove, finally isLast: (RelativePath) -> Bool) throws(TierError) {
-    guard run.service.target.properties.renames, let row = try catalog.file(move.file), let copy = row.copy,
-      copy.archiveID == move.archiveID
+    let owners = try CopyOwners(of: move.archiveID, in: catalog)
+    guard run.service.target.properties.renames, let copy = owners.files.first?.copy,
+      try !owners.belongs(at: copy.path, in: run.engine)
     else {
       return try catalog.apply([.forgetMove(move.archiveID)])
     }
-    guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else { return }
+    guard let (file, volume, path) = try owners.file(in: run.engine) else { return }
     let place = volume.targetPath(of: path)
-    if try isInPlace(copy, of: volume) { return try catalog.apply([.forgetMove(move.archiveID)]) }
     var intent = Intent(
-      kind: .rename, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: target,
+      kind: .rename, epoch: volume.epoch, volume: volume.id, file: file.id, path: path, target: target,
       targetPath: copy.path, newTargetPath: place, archiveID: copy.archiveID, begun: volume.clock.now)
     intent.id = try catalog.begin([intent]).first
     var outcome = try carry(copy, to: place, intent, volume)
@@ -149,16 +149,8 @@ struct TargetChanges {
       }
       outcome = try carry(copy, to: intent.newTargetPath ?? place, intent, volume)
     }
-    try conclude(move, intent, outcome, volume)
+    try conclude(intent, outcome, volume)
     if outcome == .done { try session.pruneEmptyDirectories(from: copy.path.parent) }
-  }
-
-  /// True where the copy has the name of its file; of several files (an app copied the stub), of one.
-  private func isInPlace(_ copy: ArchivedCopy, of volume: Volume) throws(TierError) -> Bool {
-    for file in try catalog.files(withArchiveID: copy.archiveID) {
-      if let path = try volume.path(of: file), volume.targetPath(of: path) == copy.path { return true }
-    }
-    return false
   }
 
   private func carry(_ copy: ArchivedCopy, to place: RelativePath, _ intent: Intent, _ volume: Volume)
@@ -190,30 +182,25 @@ struct TargetChanges {
     }
   }
 
-  private func conclude(
-    _ move: TargetMove, _ intent: Intent, _ outcome: MoveOutcome, _ volume: Volume
-  ) throws(TierError) {
+  private func conclude(_ intent: Intent, _ outcome: MoveOutcome, _ volume: Volume) throws(TierError) {
     let finished = intent.id.map { [$0] } ?? []
     let place = intent.newTargetPath ?? intent.targetPath
     try volume.committing { () throws(TierError) in
-      var changes: [CatalogChange] = []
+      var owners = try CopyOwners(of: intent.archiveID, in: catalog)
       if outcome == .done {
         run.count { $0.changesApplied += 1 }
-        changes += try CopyOwners(of: move.archiveID, in: catalog).relocated(to: place)
+        owners.relocate(to: place)
       }
-      if var row = try catalog.file(move.file), let path = try volume.path(of: row),
-        row.copy?.archiveID == move.archiveID
-      {
-        if outcome == .done { row.copy?.path = place }
-        // Parked, or renamed once more while we were at it: the move stays.
-        if outcome != .done || volume.targetPath(of: path) == place {
-          changes.append(.forgetMove(move.archiveID))
-        }
-        explain(outcome, &row, path, intent, volume)
-        if row.state == .released, outcome == .done { try rewriteStub(&row, path, volume) }
-        changes.append(.put(row))
-      } else {
-        changes.append(.forgetMove(move.archiveID))
+      for index in owners.files.indices where owners.files[index].volume == volume.id {
+        guard let path = try volume.path(of: owners.files[index]) else { continue }
+        explain(outcome, &owners.files[index], path, intent, volume)
+        if outcome == .done { try rewriteStub(&owners.files[index], path, volume) }
+      }
+      var changes = owners.changes
+      // Parked, or renamed once more while we were at it: the move stays.
+      let isInPlace = try owners.belongs(at: place, in: run.engine)
+      if outcome != .done || owners.files.isEmpty || isInPlace {
+        changes.append(.forgetMove(intent.archiveID))
       }
       try catalog.finish(finished, applying: changes)
     }
@@ -241,9 +228,9 @@ struct TargetChanges {
   /// The stub of a renamed file names its copy's place: it is replaced by one that is true again.
   private func rewriteStub(_ row: inout CatalogFile, _ path: RelativePath, _ volume: Volume) throws(TierError)
   {
-    guard let copy = row.copy, try volume.isStub(path, of: copy.archiveID, at: "rename.isStub") else {
-      return
-    }
+    guard row.state == .released, let copy = row.copy,
+      try volume.isStub(path, of: copy.archiveID, at: "rename.isStub")
+    else { return }
     let hidden = volume.hiddenPath(copy.archiveID)
     do throws(TierError) {
       let stub = try run.engine.stubs(for: volume).make(copy, of: row, at: hidden, in: volume)

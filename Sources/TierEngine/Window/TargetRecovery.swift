@@ -84,16 +84,18 @@ struct TargetRecovery {
   private func rename(_ intent: Intent) throws(TierError) {
     let catalog = window.engine.catalog
     var changes: [CatalogChange] = []
-    let owners = try CopyOwners(of: intent.archiveID, in: catalog)
+    var owners = try CopyOwners(of: intent.archiveID, in: catalog)
     if let place = intent.newTargetPath, let copy = owners.copy {
       let status = TargetStatus(size: copy.size, modified: copy.modified)
       let found = try session.status(of: [intent.targetPath, place])
       let isMoved = found[1]?.matches(status) ?? false
       if isMoved, found[0]?.matches(status) ?? false {
         // Two files that look alike, one of them not ours.
-        changes = owners.relocated(to: try holds(copy, at: intent.targetPath) ? intent.targetPath : place)
+        owners.relocate(to: try holds(copy, at: intent.targetPath) ? intent.targetPath : place)
+        changes = owners.changes
       } else if isMoved {
-        changes = owners.relocated(to: place)
+        owners.relocate(to: place)
+        changes = owners.changes
       }
     }
     if let id = intent.id { try catalog.finish([id], applying: changes) }

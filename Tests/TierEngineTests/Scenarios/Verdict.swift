@@ -1,5 +1,6 @@
 import Glibc
 import TierCore
+import TierLinux
 import TierTestSupport
 
 @testable import TierEngine
@@ -48,6 +49,25 @@ struct Verdict {
       }
     }
     return verdict.problems + rows.keys.map { "\($0): only in the catalog" }
+  }
+
+  /// Only between the catalog and the target, as they are now: each copy, that of a deleted file too, is where the
+  /// catalog says, with its content; and nothing else is there, not in the trash either.
+  static func targetDifferences(of bench: Bench) throws -> [String] {
+    let rows = try Verdict(bench: bench, world: World(root: bench.cache)).catalogRows()
+    let removals = try bench.catalog.removals(at: .root, in: bench.volume.id, after: nil, limit: 10_000)
+    let copies =
+      rows.compactMap { name, row in row.copy.map { (name, $0, $0.path) } }
+      + removals.map { ("deleted \($0.path)", $0.copy, $0.stage == .trashed ? $0.trashPath! : $0.copy.path) }
+    let known = Set(copies.map { "\($0.2)" })
+    let trash = bench.walk("\(bench.nas)/.tierd/trash").keys.map { ".tierd/trash/\($0)" }
+    let strange = (bench.walk(bench.nas).keys + trash).filter { !known.contains($0) }
+    return strange.map { "of nobody: \($0)" }
+      + copies.compactMap { name, copy, place in
+        guard let text = bench.read("\(place)", in: bench.nas) else { return "\(name): no copy at \(place)" }
+        let hash = Array(text.utf8).withUnsafeBytes { SHA256Hasher.hash($0) }
+        return hash == copy.hash ? nil : "\(name): another content at \(place)"
+      }
   }
 
   private init(bench: Bench, world: World) {
