@@ -28,6 +28,51 @@ import TierTestSupport
     #expect(try Verdict.problems(of: bench, apps) == [])
   }
 
+  @Test("a copy that two files share goes when both are archived anew at once", arguments: [true, false])
+  func sharedCopyGoesWhenBothAreArchivedAnew(originalFirst: Bool) throws {
+    let bench = try Bench()
+    let apps = World(root: bench.cache)
+    // The order in which they are archived is that of their directories.
+    let (first, second) = ("a/file", "b/file")
+    apps.create("a/other", "first directory")
+    try bench.look()
+    let (original, copied) = originalFirst ? (first, second) : (second, first)
+    apps.create(original, "shared")
+    try bench.archive()
+    try bench.release(original)
+    apps.copy(original, copied)
+    try bench.look()
+    for path in [original, copied] {
+      apps.unlink(path)
+      apps.create(path, "new content of \(path)")
+    }
+    try bench.archive()
+    let removals = try bench.catalog.removals(at: .root, in: bench.volume.id, after: nil, limit: 9)
+    #expect(removals.compactMap(\.trashPath?.components.count) == [6], "it isn't moved about in the trash")
+    #expect(try bench.row(first).state == .archived && bench.row(second).state == .archived)
+    #expect(try Verdict.targetDifferences(of: bench) == [])
+    #expect(try Verdict.problems(of: bench, apps) == [])
+  }
+
+  @Test func sharedCopyGoesWhenBothStubsAreReplacedByLinks() throws {
+    let bench = try Bench()
+    let apps = World(root: bench.cache)
+    apps.create("one", "shared")
+    try bench.archive()
+    try bench.release("one")
+    apps.copy("one", "two")
+    try bench.look()
+    for path in ["one", "two"] {
+      apps.unlink(path)
+      apps.symlink(path, to: "elsewhere")
+    }
+    try bench.look()
+    #expect(try bench.catalog.removals(at: .root, in: bench.volume.id, after: nil, limit: 9).count == 1)
+    try bench.window()
+    #expect(try Verdict.targetDifferences(of: bench) == [])
+    #expect(try Verdict.problems(of: bench, apps) == [])
+  }
+
   @Test func undeletedFileDoesNotHideTheOneThatHadItsNameSince() throws {
     let bench = try Bench()
     let apps = World(root: bench.cache)

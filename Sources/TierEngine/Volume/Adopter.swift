@@ -52,15 +52,13 @@ struct Adopter {
   ) throws(TierError) -> Bool {
     let record = volume.isPrivileged ? try identity(of: path) : nil
     let linked = record == nil ? try linkIdentity(of: path, entry.status) : nil
-    guard let id = record?.archiveID ?? linked else {
-      changes += try volume.forgetting(row)
-      return false
-    }
+    guard row != nil || record != nil || linked != nil else { return false }
     try write(&changes)
-    if try claim(id, entry, at: path, in: directory) { return true }
-    if try revive(id, entry, at: path, in: directory) { return true }
+    let id = record?.archiveID ?? linked
+    if let id, try claim(id, entry, at: path, in: directory) { return true }
+    if let id, try revive(id, entry, at: path, in: directory) { return true }
     var settled = try volume.forgetting(try volume.catalog.file(named: entry.name, in: directory))
-    var copy = try sharedCopy(id)
+    var copy = try id.flatMap { (id) throws(TierError) in try sharedCopy(id) }
     if copy == nil, let record, record.state == .released { copy = try adoptedCopy(record, at: path) }
     if let copy {
       // A copy of a stub; or the catalog was lost, and what only root can write says whose content this is.

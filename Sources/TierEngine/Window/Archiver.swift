@@ -229,9 +229,15 @@ final class Archiver {
       }
       try run.writeManifest(records, of: volume, to: session)
       try volume.committing { () throws(TierError) in
-        var changes: [CatalogChange] = []
-        for (item, copy) in zip(group, copies) { changes += try settle(item, copy) }
-        try volume.catalog.finish(group.compactMap(\.intent.id), applying: changes)
+        var marks: [Mark] = []
+        for (item, copy) in zip(group, copies) { marks.append(try mark(item, copy)) }
+        // Each must see what became of the one before: files may share a copy.
+        try volume.catalog.together { () throws(TierError) in
+          for (index, item) in group.enumerated() {
+            try volume.catalog.apply(try settle(item, copies[index], marks[index]))
+          }
+          try volume.catalog.finish(group.compactMap(\.intent.id), applying: [])
+        }
       }
       run.touched(volume)
       unfinished -= group.count
@@ -256,9 +262,10 @@ final class Archiver {
       metadata: item.upload.metadata)
   }
 
-  /// Marks the file as archived if it still is what was copied, and says what that means for the catalog. Under
-  /// a lease against writers, so that our own mark's new ctime can't hide somebody's change.
-  private func settle(_ item: Prepared, _ copy: ArchivedCopy) throws(TierError) -> [CatalogChange] {
+  /// What it means for the catalog that the file has this copy now.
+  private func settle(_ item: Prepared, _ copy: ArchivedCopy, _ mark: Mark) throws(TierError)
+    -> [CatalogChange]
+  {
     let volume = item.volume
     guard let id = item.row.id, var row = try volume.catalog.file(id), let path = try volume.path(of: row)
     else {
@@ -278,7 +285,7 @@ final class Archiver {
     row.isLost = false
     row.heldReason = nil
     row.retryAt = nil
-    switch row.version.inode == item.status.inode ? mark(item, copy) : .changed {
+    switch mark {
     case .marked(let status):
       row.state = .archived
       row.observe(status)
@@ -320,7 +327,12 @@ final class Archiver {
     case failed(TierError)
   }
 
-  private func mark(_ item: Prepared, _ copy: ArchivedCopy) -> Mark {
+  /// Marks the file as archived if it still is what was copied. Under a lease against writers, so that our own
+  /// mark's new ctime can't hide somebody's change.
+  private func mark(_ item: Prepared, _ copy: ArchivedCopy) throws(TierError) -> Mark {
+    guard let id = item.row.id, let row = try item.volume.catalog.file(id),
+      row.version.inode == item.status.inode
+    else { return .changed }
     do throws(SyscallError) {
       try item.file.takeLease(.againstWriters, at: "archive.markLease")
       defer { try? item.file.dropLease(at: "archive.markLeaseDrop") }

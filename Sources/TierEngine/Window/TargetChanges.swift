@@ -33,7 +33,9 @@ struct TargetChanges {
     // The place in the trash is written down before anything moves: a crash in between must find it again.
     var planned = page
     for index in planned.indices where planned[index].trashPath == nil {
-      planned[index].trashPath = folder.appending(planned[index].copy.path)
+      let place = planned[index].copy.path
+      // A copy that made way for a newer one lies there already.
+      planned[index].trashPath = place.isWithin(TargetLayout.trash) ? place : folder.appending(place)
     }
     try catalog.apply(planned.map { .putRemoval($0) })
     var records: [VolumeID: [ManifestRecord]] = [:]
@@ -57,7 +59,8 @@ struct TargetChanges {
   private func apply(_ removal: Removal) throws(TierError) -> CatalogChange? {
     guard let id = removal.id, let trash = removal.trashPath else { return nil }
     let expected = TargetStatus(size: removal.copy.size, modified: removal.copy.modified)
-    switch try moving(removal.copy.path, to: trash, expected: expected) {
+    let isThere = removal.copy.path == trash
+    switch isThere ? .done : try moving(removal.copy.path, to: trash, expected: expected) {
     case .done:
       run.count { $0.changesApplied += 1 }
       var kept = removal

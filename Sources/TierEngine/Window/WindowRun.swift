@@ -46,7 +46,7 @@ final class WindowRun {
       try runErrands(session)
     } while hasWaitingOrders && !service.isStopping
     try Proofs(run: self, session: session).check()
-    try changes.applyRemovals()
+    try changes.apply()
     try changes.emptyTrash()
   }
 
