@@ -29,7 +29,8 @@ struct Contest {
         let time = try contender.run()
         times[contender.name, default: []].append(time)
         // On standard error: a long run shows that it lives, and what an interrupted one came to.
-        fputs("  \(contender.name): \(time.short)\n", stderr)
+        let line = "  \(contender.name): \(time.short)\n"
+        _ = write(STDERR_FILENO, line, line.utf8.count)
         try contender.cleanUp()
       }
     }
