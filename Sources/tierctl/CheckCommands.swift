@@ -96,7 +96,8 @@ struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Read the NAS's copies and compare them with what was archived.",
     discussion: """
-      Wakes the NAS and reads every copy whole.
+      Wakes the NAS and reads every copy whole. Copies that are two minutes old and unharmed count as proven: their \
+      files may be released.
 
       Example:
         tierctl verify /srv/cache/photos/2026

@@ -1,6 +1,7 @@
 import TierCore
 
-/// Reads copies whole and compares them with what was archived.
+/// Reads copies whole and compares them with what was archived. What is found unharmed, and old enough to lie on the
+/// target's disks, is proven.
 struct CopyCheck {
   let context: EngineContext
   let session: any TargetSession
@@ -43,6 +44,7 @@ struct CopyCheck {
         if row.state == .archived { row.state = .resident }
         volume.judge(&row, at: path)
       } else {
+        if context.remainingProofDelay(of: copy) == .zero { row.copy?.proof = .proven }
         progress.advance(files: 1, bytes: copy.size)
       }
       try context.catalog.apply([.put(row)])

@@ -38,8 +38,11 @@ extension Engine {
     case .resident: return "it isn't archived yet: tierctl flush PATH archives it now"
     case .archived: break
     }
-    if file.copy?.proof != .proven {
-      return "its copy must first be found unharmed by a later window: tierctl verify PATH opens one"
+    if let copy = file.copy, copy.proof != .proven {
+      let wait = context.remainingProofDelay(of: copy)
+      let seconds = (wait + .milliseconds(999)).components.seconds
+      let time = seconds > 0 ? " in \(HumanText.duration(seconds: seconds)) or later" : ""
+      return "its copy must first be found unharmed by a later window: tierctl verify PATH\(time) opens one"
     }
     if let until = file.pinnedUntil, until > context.clock.now { return "it is pinned: tierctl unpin PATH" }
     return nil

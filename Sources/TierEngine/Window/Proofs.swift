@@ -79,3 +79,10 @@ struct Proofs {
     run.touched(volume)
   }
 }
+
+extension EngineContext {
+  /// How long a server may still keep the copy in its memory only; zero once it can be proven.
+  func remainingProofDelay(of copy: ArchivedCopy) -> Duration {
+    max(.zero, copy.archivedAt + tuning.proofDelay - clock.now)
+  }
+}
