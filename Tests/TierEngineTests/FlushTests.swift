@@ -33,6 +33,24 @@ import TierTestSupport
     #expect(request.failures.first?.contains("mine/held") == true)
   }
 
+  @Test func whatWasDeletedJustBeforeIsNoFailure() throws {
+    let bench = try Bench()
+    bench.write("file", "content")
+    bench.write("deleted", "1")
+    bench.write("replaced", "2")
+    let handle = try bench.engine.flush(.everything)
+    for command in bench.engine.context.volumeServices[0].takeCommands() { command(.success(bench.loop)) }
+    unlink("\(bench.cache)/deleted")
+    unlink("\(bench.cache)/replaced")
+    mkdir("\(bench.cache)/replaced", 0o755)
+    while bench.windows.hasWaitingOrders { try bench.turn() }
+    #expect(bench.onNAS("file") == "content")
+    #expect(handle.current.failures == [])
+    #expect(try bench.catalog.windows(of: nil, limit: 9).map(\.failures) == [0])
+    try bench.look()
+    #expect(try bench.find("deleted") == nil && bench.find("replaced") == nil)
+  }
+
   @Test func saysWhyItsWindowFailed() throws {
     let bench = try Bench()
     bench.write("file", "content")

@@ -83,8 +83,9 @@ final class Archiver {
       return prepared(row, volume, path, file, status, metadata)
     } catch {
       if error.isMissing || error.isLink || error.isOtherKind {
+        // Deleted, renamed or replaced since it was seen: nothing failed.
         volume.requestExamination(of: path)
-        hold(row, volume, path, "it is gone")
+        volume.note(row.id, reason: "it is gone", retryAfter: busy)
       } else {
         hold(row, volume, path, "\(TierError(error, while: "reading it"))", retryAfter: busy)
       }
