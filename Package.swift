@@ -8,6 +8,7 @@ let strict: [SwiftSetting] = [
 // Dependencies point down (docs/architecture.md): executables, composition, engine, adapters, core.
 let package = Package(
   name: "tierd",
+  products: [.library(name: "LaterClock", type: .dynamic, targets: ["LaterClock"])],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -79,8 +80,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .target(name: "LaterClock", path: "Tests/LaterClock"),
     .testTarget(
-      name: "TierdTests", dependencies: ["tierd", "tierctl", "TierCore", "TierLinux", "TierTestSupport"],
+      name: "TierdTests",
+      dependencies: ["tierd", "tierctl", "TierAPI", "TierCore", "TierLinux", "TierTestSupport"],
       swiftSettings: strict),
     .testTarget(
       name: "TierEngineTests",

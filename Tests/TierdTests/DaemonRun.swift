@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Glibc
 import Synchronization
 import TierCore
@@ -13,6 +14,7 @@ final class DaemonRun: Sendable {
   /// Shared with the child's own thread.
   private final class Watched: Sendable {
     let log = Mutex<[String]>([])
+    let ending = Mutex<ChildEnding?>(nil)
     let shouldStop = Atomic(false)
   }
 
@@ -25,11 +27,16 @@ final class DaemonRun: Sendable {
       + name
   }
 
-  static func prepare() throws -> TemporaryDirectory {
+  /// With a folder as cache and one as target, unless others are named.
+  static func prepare(
+    cache: String? = nil, target: String? = nil,
+    policies: [String] = ["name: notes\nvolume: vol\npath: notes\nrelease: { keepBelow: 0 }\n"]
+  ) throws -> TemporaryDirectory {
     let folder = try TemporaryDirectory()
     for name in ["cache", "nas", "policies"] { mkdir(folder.path(name), 0o755) }
     mkdir(folder.path("run"), 0o700)
     let files = try folder.fileSystem()
+    let target = target ?? "directory: { path: \(folder.path)/nas }"
     try files.put(
       at("tierd.yaml"),
       """
@@ -37,33 +44,48 @@ final class DaemonRun: Sendable {
       socket: \(folder.path)/run/tierd.sock
       policies: \(folder.path)/policies
       log: { format: json, level: info }
-      volumes: [{ name: vol, path: \(folder.path)/cache, settle: 1s }]
-      targets: [{ name: nas, directory: { path: \(folder.path)/nas } }]
+      volumes: [{ name: vol, path: \(cache ?? folder.path("cache")), settle: 1s }]
+      targets: [{ name: nas, \(target) }]
       """)
-    try files.put(
-      at("policies/notes.yaml"), "name: notes\nvolume: vol\npath: notes\nrelease: { keepBelow: 0 }\n")
+    for (index, policy) in policies.enumerated() {
+      try files.put(at("policies/\(index).yaml"), policy)
+    }
     return folder
   }
 
-  init(_ folder: TemporaryDirectory) throws {
+  /// `clockAhead`: its wall clock goes so much before the machine's (the kernel's own file times don't).
+  init(_ folder: TemporaryDirectory, clockAhead: Duration = .zero) throws {
     self.folder = folder
     let state = Watched()
     self.state = state
-    let command = ChildCommand(Self.program("tierd"), ["run", "--config", folder.path("tierd.yaml")])
+    let command = ChildCommand(
+      Self.program("tierd"), ["run", "--config", folder.path("tierd.yaml")],
+      environment: clockAhead == .zero
+        ? [:]
+        : [
+          "LD_PRELOAD": Self.program("libLaterClock.so"),
+          "TIERD_TEST_SECONDS_AHEAD": "\(clockAhead.components.seconds)",
+        ])
     thread = OwnedThread(name: "tierd") {
       guard let child = try? ChildProcess(command) else { return }
-      _ = child.wait(deadline: .seconds(300)) {
+      let result = child.wait(deadline: .seconds(900)) {
         state.shouldStop.load(ordering: .relaxed)
       } onLine: { _, line in
         state.log.withLock { $0.append(String(decoding: line, as: UTF8.self)) }
       }
+      state.ending.withLock { $0 = result.ending }
     }
   }
 
   var log: [String] { state.log.withLock { $0 } }
 
   func waitUntilReady() throws {
-    try eventually(within: .seconds(60), "tierd is ready") { log.contains { $0.contains("\"ready\"") } }
+    try eventually(within: .seconds(60), "tierd is ready") {
+      if let ending = state.ending.withLock({ $0 }) {
+        throw NeverHappened(description: "tierd \(ending): \(log.suffix(5))")
+      }
+      return log.contains { $0.contains("\"ready\"") }
+    }
   }
 
   /// SIGTERM, then its end.
@@ -73,16 +95,28 @@ final class DaemonRun: Sendable {
   }
 
   func tierctl(_ arguments: String...) throws -> (status: Int32, output: String, errors: String) {
+    try tierctl(arguments.map { Array($0.utf8) })
+  }
+
+  /// File names need not be UTF-8.
+  func tierctl(_ arguments: [[UInt8]]) throws -> (status: Int32, output: String, errors: String) {
     let result = try ChildProcess.run(
       ChildCommand(
-        Self.program("tierctl"), arguments,
+        Self.program("tierctl"), bytes: arguments,
         environment: ["TIERD_SOCKET": folder.path("run/tierd.sock"), "LANG": "C.UTF-8"]),
-      deadline: .seconds(60))
+      deadline: .seconds(300), keptBytes: 64 << 20)
     guard case .exited(let status) = result.ending else {
       throw NeverHappened(description: "\(result.ending)")
     }
     return (
       status, String(decoding: result.output, as: UTF8.self), String(decoding: result.errors, as: UTF8.self)
     )
+  }
+
+  /// What `tierctl … -o json` prints.
+  func report<Report: Decodable>(_ arguments: String...) throws -> Report {
+    let answer = try tierctl((arguments + ["-o", "json"]).map { Array($0.utf8) })
+    guard answer.status == 0 else { throw NeverHappened(description: "\(arguments): \(answer)") }
+    return try JSONDecoder().decode(Report.self, from: Data(answer.output.utf8))
   }
 }

@@ -1,0 +1,142 @@
+import Testing
+import TierAPI
+import TierCore
+import TierLinux
+import TierTestSupport
+
+/// The main job as people have it: the real programs, real events, a real server.
+@Suite(.enabled(if: Site.obstacle == nil, "\(Site.obstacle ?? "")"), .serialized)
+struct EndToEndTests {
+  static let policies = [
+    // A day to wait: only what comes with a shorter one opens a window.
+    """
+    name: tree
+    volume: vol
+    path: tree
+    archive: { after: 1s, within: 1d }
+    release: { after: never, keepBelow: 0 }
+    """,
+    """
+    name: kept
+    volume: vol
+    path: kept
+    exclude: [excluded/]
+    archive: { after: 1s, within: 1d }
+    release: { after: never, keepBelow: 0 }
+    """,
+    "name: young\nvolume: vol\npath: young\narchive: { after: 1d }\n",
+    "name: urgent\nvolume: vol\npath: urgent\narchive: { after: 1s, within: 1s }\n",
+  ]
+
+  @Test("2,000 mixed files go in one window and come back as they were", arguments: Transport.allCases)
+  func mainJob(over transport: Transport) throws {
+    let site = try Site(transport, policies: Self.policies)
+    defer { site.close() }
+    let tree = MixedTree(seed: 1, files: 2000, largest: 64 << 20, below: "tree")
+    let apps = try Apps(tree, in: site.cache)
+    try apps.writeWhileNobodyWatches()
+    try site.start()
+    try apps.write()
+    let ineligible = try Ineligible(in: site.cache)
+    try site.awaitNoticed(try TreePicture(of: site.cache).of(kind: "f"))
+    try apps.changeTheirMinds()
+    let before = try TreePicture(of: site.cache)
+    #expect(before.below("tree").of(kind: "f").entries.count == 2000)
+    try site.awaitNoticed(before.of(kind: "f"))
+
+    try archive(site, ineligible)
+    try compareCopies(site, before, ineligible)
+    try ineligible.expectSentences(from: site)
+    // Only a window that is two minutes younger than a copy can tell that it is on the server's disk.
+    try site.start(.seconds(150))
+    try release(site, before)
+    try refuseRelease(site, before)
+    try restore(site, before, tree)
+  }
+
+  /// One file with a short deadline opens the window, and everything goes along.
+  private func archive(_ site: Site, _ ineligible: Ineligible) throws {
+    #expect(try site.windows().isEmpty)
+    try LinuxFileSystem(root: site.cache).put("urgent/file", "now")
+    try eventually(within: .seconds(120), "the window has closed") {
+      try site.windows().first?.closed != nil
+    }
+    let windows = try site.windows()
+    let window = try #require(windows.first)
+    #expect(windows.count == 1, "\(windows)")
+    #expect(window.cause.contains("archive.within") && window.error == nil, "\(window)")
+    #expect(window.archivedFiles == 2000 + 1 + ineligible.archived.count, "\(window)")
+    #expect(window.failures == ineligible.attempted.count, "\(window)")
+  }
+
+  /// Plain files under their own names, and nothing else.
+  private func compareCopies(_ site: Site, _ before: TreePicture, _ ineligible: Ineligible) throws {
+    let copies = try TreePicture(of: site.copies)
+    #expect(Set(copies.entries.values.map(\.kind)) == ["f", "d"])
+    var expected = before.of(kind: "f")
+    expected.entries = expected.entries.filter { path, _ in
+      path.isWithin("tree") || ineligible.archived.contains(path)
+    }
+    if site.transport == .rsync {
+      // The server's own user must be able to read it.
+      for path in expected.entries.keys { expected.entries[path]!.mode |= 0o400 }
+    }
+    var found = copies.of(kind: "f")
+    #expect(found.entries.removeValue(forKey: "urgent/file") != nil)
+    let differences = found.differences(from: expected, in: [.content, .mode, .owner, .modified])
+    #expect(differences.prefix(20) == [])
+  }
+
+  private func release(_ site: Site, _ before: TreePicture) throws {
+    let verify = try site.daemon.tierctl("verify", site.cache)
+    #expect(verify.status == 0, "\(verify.errors)")
+    let used = try site.usedBytes()
+    let release = try site.tierctl("release", on: "tree")
+    #expect(release.status == 0, "\(release.errors)")
+
+    let files = before.below("tree").of(kind: "f")
+    let stubs = try TreePicture(of: site.cache).below("tree").of(kind: "l")
+    #expect(stubs.differences(from: files, in: [.owner, .modified]).prefix(20) == [])
+    // A file that lingers is not released yet, and its blocks aren't free.
+    var listed: [RelativePath: FileEntry] = [:]
+    try eventually("nothing lingers") {
+      listed = try site.files(below: "tree")
+      return listed.values.allSatisfy { $0.state == .released && $0.allocatedBytes == 0 }
+    }
+    #expect(
+      listed.mapValues(\.sizeBytes)
+        == before.of(kind: "f").entries.filter { $0.key.isWithin("tree") }.mapValues(\.size))
+    // Stubs with long names take a block.
+    let freed = files.entries.values.reduce(0) { $0 + $1.allocated } * 9 / 10
+    #expect(try site.usedBytes() < used - freed)
+  }
+
+  /// What can't go stays byte for byte, and the command says so.
+  private func refuseRelease(_ site: Site, _ before: TreePicture) throws {
+    let release = try site.tierctl("release", on: "kept")
+    #expect(release.status != 0)
+    #expect(release.errors.contains("open-for-reading: a process has it open"), "\(release.errors)")
+    #expect(release.errors.contains("open-for-writing: it isn't archived yet"), "\(release.errors)")
+    let now = try TreePicture(of: site.cache)
+    for folder: RelativePath in ["kept", "young", "nobodys"] {
+      #expect(now.below(folder).differences(from: before.below(folder)) == [])
+    }
+  }
+
+  private func restore(_ site: Site, _ before: TreePicture, _ tree: MixedTree) throws {
+    let restore = try site.tierctl("restore", on: "tree")
+    #expect(restore.status == 0, "\(restore.errors)")
+    var after = try TreePicture(of: site.cache)
+    for path: RelativePath in ["urgent", "urgent/file"] { after.entries[path] = nil }
+    #expect(after.differences(from: before).prefix(20) == [])
+    for file in tree.files where file.isSparse {
+      #expect(after[file.path]!.allocated <= file.size / 4, "\(file.path) has lost its holes")
+    }
+    // What came back is archived still: there is nothing to do.
+    let windows = try site.windows().count
+    let flush = try site.tierctl("flush", "--wait", on: "tree")
+    #expect(flush.status == 0 && flush.errors.contains("nothing was pending"), "\(flush)")
+    #expect(try site.windows().count == windows)
+    #expect(try site.daemon.tierctl("fsck").status == 0)
+  }
+}
