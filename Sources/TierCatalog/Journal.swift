@@ -48,6 +48,13 @@ extension SQLiteCatalog {
       try db.rows("\(IntentRow.select) WHERE file = ? ORDER BY id", [SQLValue(file.value)], IntentRow.decode)
     }
   }
+
+  package func openIntents(withArchiveID id: ArchiveID) throws(TierError) -> [Intent] {
+    try read { db in
+      try db.rows(
+        "\(IntentRow.select) WHERE archive_id = ? ORDER BY id", [.blob(id.bytes)], IntentRow.decode)
+    }
+  }
 }
 
 private enum IntentRow {

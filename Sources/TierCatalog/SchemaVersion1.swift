@@ -114,6 +114,7 @@ enum SchemaVersion1 {
       WHERE state = 1 AND proof = 0 AND lost = 0 AND release_due IS NOT NULL;
     CREATE INDEX files_unproven ON files (copy_target, archived_at) WHERE proof = 1;
     CREATE INDEX intents_file ON intents (file);
+    CREATE INDEX intents_archive_id ON intents (archive_id);
     CREATE INDEX removals_due ON removals (copy_target, stage, expires);
     CREATE INDEX removals_path ON removals (volume, path);
     CREATE INDEX removals_archive_id ON removals (archive_id);

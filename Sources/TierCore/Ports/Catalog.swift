@@ -62,6 +62,7 @@ package protocol Catalog: Sendable {
   func finish(_ intents: [IntentID], applying changes: [CatalogChange]) throws(TierError)
   func openIntents(limit: Int) throws(TierError) -> [Intent]
   func openIntents(for file: FileID) throws(TierError) -> [Intent]
+  func openIntents(withArchiveID id: ArchiveID) throws(TierError) -> [Intent]
 
   // MARK: Removals, ledger, totals
   func removals(on target: String, stage: Removal.Stage, expiringBefore: Timestamp, limit: Int)

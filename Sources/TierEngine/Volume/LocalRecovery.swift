@@ -78,21 +78,21 @@ struct LocalRecovery {
     let isNamed = try isOurs(hidden, intent)
     let isOnItsWayIn = status.kind == .regular && (isNamed || isStub || status.size == 0)
     guard isPutAway || isOnItsWayIn else {
-      return try PutBack(volume: volume, log: log).keepBeside(place, intent.archiveID)
+      return try PutBack(volume: volume, log: log).keep(hidden, beside: place, intent.archiveID)
     }
     try unlink(hidden)
   }
 
   /// Clears the hidden name under which a renamed file's stub was made or put away.
   func clearRenewed(of id: ArchiveID, at path: RelativePath) throws(TierError) {
-    let hidden = volume.hiddenPath(id)
+    let hidden = volume.renewalPath(id)
     try settleSwap(of: hidden, with: path)
     guard try status(of: hidden) != nil else { return }
     if try volume.isStub(hidden, of: id, at: "recovery.isStub") { return try unlink(hidden) }
     if try volume.isStub(path, of: id, at: "recovery.isStub") {
       try swapBack(hidden, path)
     } else {
-      try PutBack(volume: volume, log: log).keepBeside(path, id)
+      try PutBack(volume: volume, log: log).keep(hidden, beside: path, id)
     }
   }
 

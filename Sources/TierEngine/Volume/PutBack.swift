@@ -26,7 +26,7 @@ struct PutBack {
           try volume.files.unlink(hidden, at: "putBack.unlink")
         }
       } else {
-        try keepBeside(place, intent.archiveID)
+        try keep(hidden, beside: place, intent.archiveID)
       }
     }
     try settleRow(intent, at: place)
@@ -57,8 +57,7 @@ struct PutBack {
   }
 
   /// The name is free, or somebody else's now: the old inode must not replace that, nor be dropped.
-  func keepBeside(_ path: RelativePath, _ id: ArchiveID) throws(TierError) {
-    let hidden = volume.hiddenPath(id)
+  func keep(_ hidden: RelativePath, beside path: RelativePath, _ id: ArchiveID) throws(TierError) {
     let suffix = ".tierd-kept-" + id.description.prefix(8)
     let name = path.name.flatMap { FileName(Array($0.bytes.prefix(230)) + Array(suffix.utf8)) }
     guard let name else { return }

@@ -100,6 +100,9 @@ final class Releaser {
     guard status.version == row.version, status.links == 1 else {
       return hold(id, path, "it changed since it was archived")
     }
+    if try volume.isHiddenPathTaken(copy.archiveID) {
+      return hold(id, path, "another file with the same copy is being released or restored")
+    }
     var intent = Intent(
       kind: .release, epoch: volume.epoch, volume: volume.id, file: id, path: path, target: copy.target,
       targetPath: copy.path, archiveID: copy.archiveID, version: status.version, begun: volume.clock.now)

@@ -69,6 +69,17 @@ package final class Volume: Sendable {
   /// Where an intent's hidden file stands: a new copy on its way in, or an old inode on its way out.
   func hiddenPath(_ id: ArchiveID) -> RelativePath { Self.hiddenFolder.appending(id.fileName) }
 
+  /// Where a renamed file's stub is made anew: beside the above, which may be in use.
+  func renewalPath(_ id: ArchiveID) -> RelativePath {
+    Self.hiddenFolder.appending(FileName(trusted: id.fileName.bytes + Array(".stub".utf8)))
+  }
+
+  /// True while a file that has this copy is being released (it may linger under the hidden name) or restored.
+  /// It need not be the only one that has it: an app copied the stub.
+  func isHiddenPathTaken(_ id: ArchiveID) throws(TierError) -> Bool {
+    try catalog.openIntents(withArchiveID: id).contains { $0.kind == .release || $0.kind == .restore }
+  }
+
   /// Where a file's copy belongs, below the target's root.
   package func targetPath(of path: RelativePath) -> RelativePath {
     RelativePath(FileName(name)!).appending(path)

@@ -113,7 +113,7 @@ struct Restorer {
       kind: .restore, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: copy.target,
       targetPath: copy.path, archiveID: copy.archiveID, version: row.version, hash: copy.hash,
       begun: volume.clock.now)
-    if let id = row.id, try volume.catalog.openIntents(for: id).contains(where: { $0.kind != .rename }) {
+    if try volume.isHiddenPathTaken(copy.archiveID) {
       throw TierError(
         .fileBusy, "it is being released just now: try again in a few seconds", path: volume.absolute(path),
         disposition: .retry)

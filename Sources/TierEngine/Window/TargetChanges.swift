@@ -197,7 +197,10 @@ struct TargetChanges {
       for index in owners.files.indices where owners.files[index].volume == volume.id {
         guard let path = try volume.path(of: owners.files[index]) else { continue }
         explain(outcome, &owners.files[index], path, intent, volume)
-        if outcome == .done { try rewriteStub(&owners.files[index], path, volume) }
+        // Of one only: recovery looks at the intent's own file.
+        if outcome == .done, owners.files[index].id == intent.file {
+          try rewriteStub(&owners.files[index], path, volume)
+        }
       }
       var changes = owners.changes
       // Parked, or renamed once more while we were at it: the move stays.
@@ -234,7 +237,7 @@ struct TargetChanges {
     guard row.state == .released, let copy = row.copy,
       try volume.isStub(path, of: copy.archiveID, at: "rename.isStub")
     else { return }
-    let hidden = volume.hiddenPath(copy.archiveID)
+    let hidden = volume.renewalPath(copy.archiveID)
     do throws(TierError) {
       let stub = try run.engine.stubs(for: volume).make(copy, of: row, at: hidden, in: volume)
       let before = row
