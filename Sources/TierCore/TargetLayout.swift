@@ -16,6 +16,24 @@ package enum TargetLayout {
     thumbnailFolder, FileName(trusted: Array("#recycle".utf8)), FileName(trusted: Array("#snapshot".utf8)),
   ]
 
+  /// Where the copy of a volume's file belongs: under its own name. Only what is named as the previews' folder, which
+  /// is cleared with the last file beside it, gets another name: `@eaDir_` (and that one `@eaDir__`, and so on, so
+  /// that no two become one).
+  package static func place(of path: RelativePath, in volume: FileName) -> RelativePath {
+    let place = RelativePath(volume).appending(path)
+    // Nearly all paths.
+    guard path.bytes.contains(thumbnailFolder.bytes[0]) else { return place }
+    let names = place.components.map { name in
+      let isTaken =
+        name.bytes.starts(with: thumbnailFolder.bytes)
+        && name.bytes.dropFirst(thumbnailFolder.bytes.count).allSatisfy { $0 == underscore }
+      return isTaken ? name.bytes + [underscore] : name.bytes
+    }
+    return RelativePath(trusted: Array(names.joined(separator: [.slash])))
+  }
+
+  private static let underscore = UInt8(ascii: "_")
+
   /// The version that this tierd reads and writes.
   package static let formatVersion = 1
   package static let formatText = Array("tierd target format \(formatVersion)\n".utf8)

@@ -23,6 +23,15 @@ import Testing
     #expect(error?.message.contains("upgrade tierd") == true)
   }
 
+  @Test(arguments: [
+    ("a/b", "vol/a/b"), ("a/@eaDir/b", "vol/a/@eaDir_/b"), ("@eaDir", "vol/@eaDir_"),
+    ("@eaDir_/@eaDir/x", "vol/@eaDir__/@eaDir_/x"), ("@eaDirs/a@eaDir/@eadir", "vol/@eaDirs/a@eaDir/@eadir"),
+  ])
+  func noCopyLiesWhereANASKeepsItsPreviews(path: String, place: String) throws {
+    let path = try #require(RelativePath(path))
+    #expect(TargetLayout.place(of: path, in: FileName("vol")!).escaped == place)
+  }
+
   @Test func conflictNamesFitIntoAComponent() throws {
     let short = try #require(RelativePath("photos/a.jpg"))
     #expect(TargetLayout.conflictPath(of: short, suffix: "T").escaped == "photos/a.jpg.conflict-T")

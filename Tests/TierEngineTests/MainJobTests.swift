@@ -107,4 +107,23 @@ import TierTestSupport
     #expect(try bench.restore("released").failures == [])
     #expect(bench.read("released") == "more content")
   }
+
+  /// A Synology's previews go with the last file of a folder; an app's files in a folder of that name don't.
+  @Test("a copy from a folder named @eaDir outlives its neighbours", arguments: [true, false])
+  func copyFromAFolderNamedAsPreviews(isRenamed: Bool) throws {
+    let bench = try Bench()
+    bench.write("album/a", "a")
+    bench.write("album/@eaDir/b", "b")
+    try bench.archive()
+    try bench.release("album/@eaDir/b")
+    if isRenamed {
+      #expect(rename("\(bench.cache)/album/a", "\(bench.cache)/a") == 0)
+    } else {
+      #expect(unlink("\(bench.cache)/album/a") == 0)
+    }
+    try bench.look()
+    try bench.window()
+    #expect(try bench.restore("album/@eaDir/b").failures == [])
+    #expect(bench.read("album/@eaDir/b") == "b")
+  }
 }

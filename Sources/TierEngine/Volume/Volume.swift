@@ -82,7 +82,7 @@ package final class Volume: Sendable {
 
   /// Where a file's copy belongs, below the target's root.
   package func targetPath(of path: RelativePath) -> RelativePath {
-    RelativePath(FileName(name)!).appending(path)
+    TargetLayout.place(of: path, in: FileName(name)!)
   }
 
   func path(of file: CatalogFile) throws(TierError) -> RelativePath? {
