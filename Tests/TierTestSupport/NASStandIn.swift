@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TierLinux
 
 /// A NAS of the test's own: a real NFSv3 server (nfs-ganesha), a real rsync daemon and sshd, on a loop-device disk
 /// in private namespaces (`Tests/NAS/nas-stand-in.sh`). Starts in half a second; any number can run at once; gone
@@ -51,6 +52,7 @@ package final class NASStandIn: Sendable {
   package let sshIdentityFile: String
   package let sshKnownHostsFile: String
 
+  private let process: String
   private let box: Mutex<Box>
 
   package init(disk: Disk = .ext4, diskMiB: Int = 8192, ssh: Bool = false) throws {
@@ -59,7 +61,8 @@ package final class NASStandIn: Sendable {
     let words = try box.answer().split(separator: " ").map(String.init)
     guard words.count == 3 else { throw Failure(description: "unexpected greeting: \(words)") }
     address = words[1]
-    let root = "/proc/\(words[0])/root/run/nas"
+    process = "/proc/\(words[0])"
+    let root = "\(process)/root/run/nas"
     volumeFolder = root + "/volume1"
     sshIdentityFile = root + "/ssh/identity"
     sshKnownHostsFile = root + "/ssh/known_hosts"
@@ -114,6 +117,16 @@ package final class NASStandIn: Sendable {
   /// Established TCP connections to the NAS.
   package func connections() throws -> Int {
     guard let count = Int(try command("connections")) else { throw Failure(description: "no number") }
+    return count
+  }
+
+  /// TCP connections that it ever accepted, however short they were.
+  package func acceptedConnections() throws -> Int {
+    let text = String(decoding: try SmallFile.read("\(process)/net/snmp", limit: 1 << 20), as: UTF8.self)
+    let lines = text.split(separator: "\n").filter { $0.hasPrefix("Tcp:") }.map { $0.split(separator: " ") }
+    guard lines.count == 2, let index = lines[0].firstIndex(of: "PassiveOpens"),
+      let count = Int(lines[1][index])
+    else { throw Failure(description: "no count of connections") }
     return count
   }
 

@@ -27,7 +27,7 @@ struct MixedTree {
   private var random: SplitMix
   private let pool: [UInt8]
 
-  /// Below `root`; the largest file has `largest` bytes.
+  /// Below `root`; the largest file has `largest` bytes, 8 MiB or more.
   init(seed: UInt64, files count: Int, largest: Int64, below root: RelativePath) {
     random = SplitMix(state: seed)
     var random = random

@@ -169,6 +169,6 @@ extension TreePicture.Entry {
   }
 }
 
-extension RelativePath: ExpressibleByStringLiteral {
+extension RelativePath: ExpressibleByStringInterpolation {
   package init(stringLiteral text: String) { self = at(text) }
 }
