@@ -19,8 +19,10 @@ struct Contest {
   private let remarks: [(name: String, remark: String)]
   private var times: [String: [Duration]] = [:]
 
-  /// `own` are ours: everyone is compared with each of them.
-  init(own: [Contender], peers: [Contender], rounds: Int) throws {
+  /// `own` are ours: everyone is compared with each of them. `only`: those whose name contains it.
+  init(own: [Contender], peers: [Contender], rounds: Int, only: String? = nil) throws {
+    let isChosen = { (contender: Contender) in only.map(contender.name.contains) ?? true }
+    let (own, peers) = (own.filter(isChosen), peers.filter(isChosen))
     self.own = own.map(\.name)
     remarks = (own + peers).map { ($0.name, $0.remark) }
     for _ in 0..<rounds {

@@ -203,7 +203,22 @@ extension NFSConnection {
     return answers.map { $0! }
   }
 
+  /// As `each`, for calls that change names in common directories. How many together are best depends on the
+  /// server, and the first few show which it is: one that waits for its disk before it answers lets many share one
+  /// wait; one that answers from its memory takes them one after the other anyway, and NFS-Ganesha, where two want
+  /// the same two directories, sleeps for a whole second (`mdcache_src_dest_lock`).
+  func eachChange<Item, Value>(_ items: [Item], _ start: (Item, @escaping (Value) -> Void) -> Void)
+    throws(TierError) -> [Value]
+  {
+    let begin = clock.monotonic
+    let first: [Value] = try each(items.prefix(Self.probes), inFlight: 1, start)
+    guard items.count > first.count else { return first }
+    let latency = (clock.monotonic - begin) / first.count
+    let together = latency < .milliseconds(2) ? 1 : Self.changesInFlight
+    return first + (try each(items.dropFirst(first.count), inFlight: together, start))
+  }
+
   static var callsInFlight: Int { 64 }
-  /// Renames into one directory wait for each other on the server; this many still share one journal commit.
-  static var renamesInFlight: Int { 16 }
+  private static var changesInFlight: Int { 16 }
+  private static var probes: Int { 8 }
 }

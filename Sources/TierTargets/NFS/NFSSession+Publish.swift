@@ -89,7 +89,7 @@ extension NFSSession {
       if case .success(_?) = answer { plan.failOfTakenTrash() }
     }
     let moving = plans.filter { $0.isOpen && $0.aside != nil }
-    let answers = try connection.each(moving, inFlight: NFSConnection.renamesInFlight) { plan, done in
+    let answers = try connection.eachChange(moving) { plan, done in
       connection.rename(
         plan.name, in: plan.parent!.handle, to: plan.aside!.name!, in: plan.asideParent!.handle, then: done)
     }
@@ -116,7 +116,7 @@ extension NFSSession {
   private func putInPlace(_ plans: [NFSPublishPlan]) throws(TierError) {
     let temporary = try directory(TargetLayout.temporary)
     let moving = plans.filter(\.isOpen)
-    let answers = try connection.each(moving, inFlight: NFSConnection.renamesInFlight) { plan, done in
+    let answers = try connection.eachChange(moving) { plan, done in
       connection.rename(
         plan.publication.upload.archiveID.fileName, in: temporary.handle, to: plan.name,
         in: plan.parent!.handle,

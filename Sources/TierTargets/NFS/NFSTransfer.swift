@@ -25,7 +25,7 @@ protocol NFSTransfer: AnyObject {
 
 extension NFSConnection {
   /// Files under way at once. A server answers small files in parallel; more than this gains nothing.
-  static var filesInFlight: Int { 64 }
+  static var filesInFlight: Int { 128 }
 
   /// Runs what `next` yields, in its order, several at a time; `finished` gets each as it ends.
   func run<Transfer: NFSTransfer>(
