@@ -76,7 +76,8 @@ struct Release: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Free the cache's space of files that are safe on the NAS.",
     discussion: """
-      A link with the file's name stays. Only what is archived, unchanged and proven goes.
+      A link with the file's name stays. Only what is archived, unchanged and proven goes, and not what its policy \
+      keeps in the cache.
 
       Examples:
         tierctl release --plan /srv/cache/photos/2019

@@ -15,15 +15,15 @@ import TierTestSupport
 
     #expect(try bench.verify("file").failures == [])
     #expect(try bench.row("file").copy?.proof != .proven)
-    let early = try #require(try bench.orderRelease("file").failures.first)
+    let early = try #require(try bench.orderRelease(bench.selection("file")).failures.first)
     #expect(early.hasSuffix("tierctl verify PATH in 2 min or later opens one"), "\(early)")
 
     bench.clock.advance(.seconds(120))
-    let late = try #require(try bench.orderRelease("file").failures.first)
+    let late = try #require(try bench.orderRelease(bench.selection("file")).failures.first)
     #expect(late.hasSuffix("tierctl verify PATH opens one"), "\(late)")
     #expect(try bench.verify("file").files == 1)
     #expect(try bench.row("file").copy?.proof == .proven)
-    #expect(try bench.orderRelease("file").files == 1)
+    #expect(try bench.orderRelease(bench.selection("file")).files == 1)
   }
 
   private func forgetfulBench() throws -> Bench {
@@ -60,13 +60,6 @@ extension Bench {
     let session = try windows.target.connect()
     defer { session.close() }
     try CopyCheck(context: engine.context, session: session, progress: handle).run([try row(path)])
-    return handle.current
-  }
-
-  /// As a person does, with the volume's thread played by the test.
-  fileprivate func orderRelease(_ path: String) throws -> RequestState {
-    let handle = try engine.release(selection(path))
-    for command in engine.context.volumeServices[0].takeCommands() { command(.success(loop)) }
     return handle.current
   }
 }

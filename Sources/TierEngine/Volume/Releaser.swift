@@ -55,7 +55,7 @@ final class Releaser {
     return coldest.isEmpty ? .stuck : .more
   }
 
-  private static let turnFiles = 64
+  static let turnFiles = 64
 
   /// From the high watermark on until the low one. What lingers counts as free already.
   private func isTooFull(_ space: FileSystemSpace) -> Bool {
