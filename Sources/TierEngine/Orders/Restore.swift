@@ -73,7 +73,9 @@ extension Engine {
   ) -> RestoreOrder {
     // A window that fails answers all its orders, those that were served before it failed as well.
     let first = Countdown(1) {}
-    return RestoreOrder(file: file.id!, cause: "tierctl restore \(path)", pinUntil: pinUntil) { result in
+    return RestoreOrder(
+      file: file.id!, bytes: file.copy?.size ?? 0, cause: "tierctl restore \(path)", pinUntil: pinUntil
+    ) { result in
       guard first.partEnded() else { return }
       switch result {
       case .success(let bytes): handle.advance(files: 1, bytes: bytes)

@@ -23,7 +23,7 @@ struct Restorer {
   /// Everything that people and apps wait for, until nobody waits.
   func serveWaiting() throws(TierError) {
     while true {
-      let orders = run.service.takeRestores(limit: 32)
+      let orders = run.service.takeRestores()
       if orders.isEmpty { return }
       do throws(TierError) {
         try serve(orders)

@@ -80,10 +80,23 @@ package final class WindowService: Sendable {
   /// The catalog changed: there may be an earlier deadline.
   func wake() { idle.signal() }
 
-  func takeRestores(limit: Int) -> [RestoreOrder] {
+  /// What is fetched together: a portion, so that who comes later needn't wait for all.
+  func takeRestores() -> [RestoreOrder] {
     state.withLock { state in
-      defer { state.restores.removeFirst(min(limit, state.restores.count)) }
-      return Array(state.restores.prefix(limit))
+      var bytes: Int64 = 0
+      let portion = state.restores.prefix(engine.tuning.batchFiles).prefix { order in
+        defer { bytes += order.bytes }
+        return bytes < engine.tuning.batchBytes
+      }
+      state.restores.removeFirst(portion.count)
+      return Array(portion)
+    }
+  }
+
+  private func takeAllRestores() -> [RestoreOrder] {
+    state.withLock { state in
+      defer { state.restores = [] }
+      return state.restores
     }
   }
 
@@ -210,7 +223,7 @@ package final class WindowService: Sendable {
 
   private func refuseOrders() {
     let error = TierError.stopping
-    for order in takeRestores(limit: .max) { order.done(.failure(error)) }
+    for order in takeAllRestores() { order.done(.failure(error)) }
     for order in takeFlushes() { order.done(error) }
     for errand in takeErrands() { errand.failed(error) }
   }
@@ -247,6 +260,7 @@ struct FlushOrder: Sendable {
 
 struct RestoreOrder: Sendable {
   var file: FileID
+  var bytes: Int64
   var cause: String
   var pinUntil: Timestamp?
   /// The restored bytes.
