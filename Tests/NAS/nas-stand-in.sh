@@ -167,6 +167,8 @@ PasswordAuthentication no
 UsePAM no
 StrictModes no
 UseDNS no
+# Else bash, started by sshd, reads ~/.bashrc, and all wait for what this machine's user has there.
+SetEnv SHLVL=1
 Subsystem sftp internal-sftp
 CONF
   /usr/sbin/sshd -D -E /run/nas/log/sshd -f /run/nas/ssh/config >/dev/null 2>&1 </dev/null 9<&- &

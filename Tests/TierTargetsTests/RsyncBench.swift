@@ -121,6 +121,8 @@ final class RsyncServer: Sendable {
     let configuration = [
       "ListenAddress 127.0.0.1:\(port)", "HostKey \"\(root.path("host key"))\"", "UsePAM no",
       "AuthorizedKeysFile \(root.path("authorized"))", "StrictModes no", "PidFile none",
+      // Else bash, started by sshd, reads ~/.bashrc, and the test waits for whatever this machine's user has there.
+      "SetEnv SHLVL=1",
     ]
     try files.write(Array((configuration.joined(separator: "\n") + "\n").utf8), to: "sshd_config")
     let settings = Configuration.Rsync(
