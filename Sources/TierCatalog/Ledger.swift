@@ -66,6 +66,28 @@ extension SQLiteCatalog {
     }
   }
 
+  package func copiesAstray(at places: [RelativePath], on target: String) throws(TierError)
+    -> [ArchivedCopy]
+  {
+    if places.isEmpty { return [] }
+    let among = "copy_path IN (\(places.map { _ in "?" }.joined(separator: ", ")))"
+    let columns = "archive_id, \(CopyRow.columns)"
+    let bound = [SQLValue.text(target)] + places.map { .blob($0.bytes) }
+    let copies = try read { db in
+      try db.rows(
+        """
+        SELECT \(columns.qualified(by: "files")) FROM moves CROSS JOIN files USING (archive_id)
+          WHERE moves.target = ? AND \(among)
+        """, bound
+      ) { try CopyRow.decode(&$0) }
+        + db.rows(
+          "SELECT \(columns) FROM removals WHERE copy_target = ? AND stage = 0 AND \(among)", bound
+        ) { try CopyRow.decode(&$0) }
+    }
+    return Dictionary(copies.compactMap { $0 }.map { ($0.archiveID, $0) }) { first, _ in first }
+      .values.sorted { $0.path < $1.path }
+  }
+
   /// The newest 10,000 windows are kept.
   package func record(_ window: WindowRecord) throws(TierError) -> WindowID {
     try write { db in

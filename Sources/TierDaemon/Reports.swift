@@ -58,7 +58,7 @@ extension EngineControl {
     let condition = service.condition
     let properties = service.target.properties
     let now = context.clock.now
-    let pending = try context.catalog.pending(for: service.target.name, now: now)
+    let pending = try service.pending(now: now)
     let last = try context.catalog.windows(of: service.target.name, limit: 1).first
     var report = TargetReport(
       name: service.target.name, kind: .init(rawValue: properties.kind) ?? .directory,

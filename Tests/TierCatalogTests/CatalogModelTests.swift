@@ -199,6 +199,10 @@ private struct ModelRun {
       #expect(
         try Set(catalog.moves(on: target, limit: 10_000))
           == Set(model.moves.values.filter { $0.target == target }))
+      let places = model.files.values.compactMap(\.copy?.path) + model.removals.map(\.copy.path)
+      #expect(
+        try Set(catalog.copiesAstray(at: Array(places.prefix(limit)), on: target).map(\.archiveID))
+          == model.copiesAstray(Set(places.prefix(limit)), target))
     }
     #expect(
       try Set(catalog.releaseCandidates(in: volume, now: now, limit: 10_000))

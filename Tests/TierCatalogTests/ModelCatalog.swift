@@ -131,6 +131,12 @@ struct ModelCatalog {
     }
   }
 
+  func copiesAstray(_ places: Set<RelativePath>, _ target: String) -> Set<ArchiveID> {
+    let moving = files.values.compactMap(\.copy).filter { moves[$0.archiveID]?.target == target }
+    let removed = removals.filter { $0.stage == .pending && $0.copy.target == target }.map(\.copy)
+    return Set((moving + removed).filter { places.contains($0.path) }.map(\.archiveID))
+  }
+
   private func releasable() -> [CatalogFile] {
     files.values.filter {
       $0.state == .archived && $0.releaseDue != nil && !$0.isLost && $0.copy?.proof == .proven

@@ -76,6 +76,9 @@ package protocol Catalog: Sendable {
   /// `now`, as a wrong clock said, was removed now.
   func postponeExpiry(by shift: Duration, now: Timestamp) throws(TierError)
   func moves(on target: String, limit: Int) throws(TierError) -> [TargetMove]
+  /// The copies at some of these places on the target whose files have other names by now, or are deleted: those
+  /// that moves and pending removals are about.
+  func copiesAstray(at places: [RelativePath], on target: String) throws(TierError) -> [ArchivedCopy]
   func record(_ window: WindowRecord) throws(TierError) -> WindowID
   func windows(of target: String?, limit: Int) throws(TierError) -> [WindowRecord]
   func totals(of volume: VolumeID) throws(TierError) -> VolumeTotals

@@ -23,7 +23,7 @@ extension Engine {
     do throws(TierError) {
       var pending: [WindowService] = []
       for service in context.windowServices {
-        let work = try context.catalog.pending(for: service.target.name, now: .distantFuture)
+        let work = try service.pending(now: .distantFuture)
         let waiting = try waiting(in: scopes, of: work, for: service.target.name)
         guard waiting.files + work.removals + work.moves > 0 else { continue }
         handle.expect(files: waiting.files, bytes: waiting.bytes)

@@ -40,18 +40,23 @@ extension Engine {
   private func checkRows(of volume: Volume, _ handle: RequestHandle) throws(TierError) {
     try files(at: .root, in: volume) { (page) throws(TierError) in
       var moves: [CatalogChange] = []
+      var renames = 0
       for file in page {
         guard let path = try volume.path(of: file) else { continue }
         if file.isLost { handle.fail("\(volume.absolute(path)): its copy on the target is missing or wrong") }
         guard let copy = file.copy else { continue }
-        if context.windowService(copy.target) == nil {
+        let service = context.windowService(copy.target)
+        if service == nil {
           handle.fail("\(volume.absolute(path)): its target \"\(copy.target)\" is no longer configured")
         }
-        if copy.path != volume.targetPath(of: path), let move = volume.move(for: file) { moves.append(move) }
+        if copy.path != volume.targetPath(of: path), let move = volume.move(for: file) {
+          moves.append(move)
+          renames += service?.target.properties.renames == true ? 1 : 0
+        }
       }
-      if !moves.isEmpty {
-        try context.catalog.apply(moves)
-        handle.note("\(moves.count) copies have another name than their files; the next window renames them")
+      try context.catalog.apply(moves)
+      if renames > 0 {
+        handle.note("\(renames) copies have another name than their files; the next window renames them")
       }
       handle.advance(files: page.count, bytes: 0)
     }

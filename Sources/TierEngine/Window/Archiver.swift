@@ -16,11 +16,11 @@ final class Archiver {
     var hash: ContentHash?
     /// Set where the target's copy is already the file's content: only the file's metadata changed.
     var unchangedCopy: ArchivedCopy?
-
-    /// The version that this one takes the place of on the target.
-    var older: ArchivedCopy? {
-      row.copy.flatMap { $0.path == upload.path && $0.target == intent.target ? $0 : nil }
-    }
+    /// Ours, at the place on the target that this one takes: the file's own older version, or the copy of another
+    /// file that had the name before.
+    var older: ArchivedCopy?
+    /// Set once `older` lies in the trash.
+    var trashed: ArchivedCopy?
   }
 
   private let run: WindowRun
@@ -48,6 +48,7 @@ final class Archiver {
       if let id = row.id { attempted.insert(id) }
       if let item = try prepare(row) { batch.append(item) }
     }
+    try findOlder(&batch)
     try findUnchanged(&batch)
     let changed = batch.indices.filter { batch[$0].unchangedCopy == nil }
     let ids = try run.engine.catalog.begin(changed.map { batch[$0].intent })
@@ -108,6 +109,16 @@ final class Archiver {
       size: status.size, metadata: metadata)
     return Prepared(
       row: row, volume: volume, path: path, file: file, status: status, intent: intent, upload: upload)
+  }
+
+  private func findOlder(_ batch: inout [Prepared]) throws(TierError) {
+    let target = run.service.target.name
+    let strays = try run.engine.catalog.copiesAstray(at: batch.map(\.upload.path), on: target)
+    let byPath = Dictionary(strays.map { ($0.path, $0) }) { first, _ in first }
+    for index in batch.indices {
+      let place = batch[index].upload.path
+      batch[index].older = batch[index].row.copy(at: place, on: target) ?? byPath[place]
+    }
   }
 
   /// Files of which only the metadata changed (a chmod, a rename, our own mark after a lost catalog): the
@@ -189,10 +200,15 @@ final class Archiver {
     var published: [Prepared] = []
     var dropped: [Prepared] = []
     try session.publish(publications) { publication, outcome in
-      guard let item = byID[publication.upload.archiveID] else { return }
+      guard var item = byID[publication.upload.archiveID] else { return }
       switch outcome {
       case .published(let conflict):
-        if let conflict { report(conflict, of: item) }
+        if let conflict {
+          report(conflict, of: item)
+        } else if var older = item.older, let trash = item.intent.newTargetPath {
+          older.path = trash
+          item.trashed = older
+        }
         published.append(item)
       case .sourceChanged:
         hold(item, "it was written while it was copied", after: nil)
@@ -224,10 +240,11 @@ final class Archiver {
     for group in volumes.values {
       guard let volume = group.first?.volume else { continue }
       let copies = group.map { copy(of: $0) }
-      let records = zip(group, copies).map { item, copy in
+      var records = zip(group, copies).map { item, copy in
         ManifestRecord(
           operation: .archive, path: item.path, copy: copy, epoch: volume.epoch, at: volume.clock.now)
       }
+      for item in group { records += try recordOfHeir(item) }
       try run.writeManifest(records, of: volume, to: session)
       try volume.committing { () throws(TierError) in
         var marks: [Mark] = []
@@ -273,15 +290,10 @@ final class Archiver {
       // Deleted meanwhile: its copy goes the way of all deleted files' copies.
       var gone = item.row
       gone.copy = copy
-      return try volume.removalChanges(for: gone, lastPath: item.path) + outdated(item, by: copy)
+      return try volume.removalChanges(for: gone, lastPath: item.path) + outdated(item)
     }
-    var changes = try outdated(item, by: copy)
-    if let older = row.copy, older.archiveID != copy.archiveID,
-      older.path != copy.path || older.target != copy.target
-    {
-      // The policy names another target now, or the target can't rename: the former copy is no longer needed.
-      changes += try volume.removalChanges(for: row)
-    }
+    var changes = try outdated(item)
+    changes += try volume.successionChanges(of: row, by: copy)
     row.copy = copy
     row.isLost = false
     row.heldReason = nil
@@ -306,19 +318,23 @@ final class Archiver {
     return changes
   }
 
-  /// What became of the older version that stood at the same place on the target: it is in the trash.
-  private func outdated(_ item: Prepared, by copy: ArchivedCopy) throws(TierError) -> [CatalogChange] {
-    guard let older = item.older, let trash = item.intent.newTargetPath, older.archiveID != copy.archiveID
+  /// The copy that made way may be another file's, which the manifest must find there.
+  private func recordOfHeir(_ item: Prepared) throws(TierError) -> [ManifestRecord] {
+    let volume = item.volume
+    guard let older = item.trashed,
+      let heir = try volume.catalog.files(withArchiveID: older.archiveID).first(where: {
+        $0.id != item.row.id
+      }), let path = try volume.path(of: heir)
     else { return [] }
-    for removal in try item.volume.catalog.removals(withArchiveID: older.archiveID) {
-      guard removal.stage == .pending, let id = removal.id else { continue }
-      var trashed = removal
-      trashed.stage = .trashed
-      trashed.trashPath = trash
-      trashed.id = id
-      return [.putRemoval(trashed)]
-    }
-    return try item.volume.replacementChanges(of: older, at: item.path, in: trash, file: item.row.id)
+    return [
+      ManifestRecord(
+        operation: .rename, path: path, copy: older, epoch: volume.epoch, at: volume.clock.now)
+    ]
+  }
+
+  private func outdated(_ item: Prepared) throws(TierError) -> [CatalogChange] {
+    guard let older = item.trashed else { return [] }
+    return try item.volume.replacementChanges(of: older, at: item.path, file: item.row.id)
   }
 
   private enum Mark {

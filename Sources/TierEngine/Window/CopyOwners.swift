@@ -23,16 +23,16 @@ struct CopyOwners {
     return nil
   }
 
-  /// True where a place is that of a file; of several files (an app copied the stub), of one.
-  func belongs(at place: RelativePath, in engine: EngineContext) throws(TierError) -> Bool {
+  /// True where the copy hasn't the name of its file; of several files (an app copied the stub), of any.
+  func isAstray(in engine: EngineContext) throws(TierError) -> Bool {
     for file in files {
       if let volume = engine.volume(file.volume), let path = try volume.path(of: file),
-        volume.targetPath(of: path) == place
+        volume.targetPath(of: path) == file.copy?.path
       {
-        return true
+        return false
       }
     }
-    return false
+    return !files.isEmpty
   }
 
   mutating func relocate(to place: RelativePath) {
@@ -47,25 +47,41 @@ struct CopyOwners {
   var changes: [CatalogChange] { files.map { .put($0) } + removals.map { .putRemoval($0) } }
 }
 
+extension CatalogFile {
+  /// Its copy, if that is what stands at a place on the target.
+  func copy(at place: RelativePath, on target: String) -> ArchivedCopy? {
+    copy.flatMap { $0.path == place && $0.target == target ? $0 : nil }
+  }
+}
+
 extension Volume {
-  /// What follows when a newer version took an older copy's name on the target and that one went to the trash.
-  /// Where other rows need the older copy (an app copied its stub, or its renamed file was not seen yet) it stays
-  /// theirs.
-  func replacementChanges(
-    of older: ArchivedCopy, at path: RelativePath, in trash: RelativePath, file: FileID?
-  )
-    throws(TierError) -> [CatalogChange]
+  /// What follows when a newer version took an older copy's name on the target and that one went to the trash, where
+  /// `older` says. Where other rows need it (an app copied the stub, or the renamed file still had its old name) it
+  /// stays theirs.
+  func replacementChanges(of older: ArchivedCopy, at path: RelativePath, file: FileID?) throws(TierError)
+    -> [CatalogChange]
   {
+    let pending = try catalog.removals(withArchiveID: older.archiveID).first { $0.stage == .pending }
     let heirs = try catalog.files(withArchiveID: older.archiveID).filter { $0.id != file }
-    guard heirs.isEmpty else {
+    if pending == nil, !heirs.isEmpty {
       return heirs.map { heir in
         var heir = heir
-        heir.copy?.path = trash
+        heir.copy?.path = older.path
         return .put(heir)
       } + (heirs.first.flatMap { move(for: $0) }.map { [$0] } ?? [])
     }
-    var removal = removal(of: older, at: path, stage: .trashed)
-    removal.trashPath = trash
+    var removal = pending ?? removal(of: older, at: path, stage: .trashed)
+    removal.stage = .trashed
+    removal.trashPath = older.path
     return [.putRemoval(removal), .forgetMove(older.archiveID)]
+  }
+
+  /// What follows for the copy that a row had until now, where it stands elsewhere: the policy names another target
+  /// now, the target can't rename, or the file was renamed just now.
+  func successionChanges(of row: CatalogFile, by copy: ArchivedCopy) throws(TierError) -> [CatalogChange] {
+    guard let former = row.copy, former.archiveID != copy.archiveID,
+      former.path != copy.path || former.target != copy.target
+    else { return [] }
+    return try removalChanges(for: row)
   }
 }

@@ -91,7 +91,11 @@ struct Restorer {
 
   /// Nil where nothing is left to do.
   private func wanted(_ order: RestoreOrder) throws(TierError) -> (CatalogFile, ArchivedCopy)? {
-    guard let row = try run.engine.catalog.file(order.file), let copy = row.copy else {
+    let catalog = run.engine.catalog
+    if let id = try catalog.file(order.file)?.copy?.archiveID {
+      try TargetRecovery(window: run, session: session).settleRenames(of: id)
+    }
+    guard let row = try catalog.file(order.file), let copy = row.copy else {
       throw TierError(.notFound, "the file is gone")
     }
     guard row.state == .released else {

@@ -29,21 +29,12 @@ struct TargetChanges {
   }
 
   private func applyRemovals(_ page: [Removal]) throws(TierError) {
-    let folder = run.newTrashFolder()
-    // The place in the trash is written down before anything moves: a crash in between must find it again.
-    var planned = page
-    for index in planned.indices where planned[index].trashPath == nil {
-      let place = planned[index].copy.path
-      // A copy that made way for a newer one lies there already.
-      planned[index].trashPath = place.isWithin(TargetLayout.trash) ? place : folder.appending(place)
-    }
-    try catalog.apply(planned.map { .putRemoval($0) })
     var records: [VolumeID: [ManifestRecord]] = [:]
-    var changes: [CatalogChange] = []
+    var changes: [(Removal, CatalogChange)] = []
     var emptied: Set<RelativePath> = []
-    for removal in planned {
+    for removal in try planned(page) {
       guard let applied = try apply(removal) else { continue }
-      changes.append(applied)
+      changes.append((removal, applied))
       emptied.insert(removal.copy.path.parent)
       records[removal.volume, default: []].append(
         ManifestRecord(
@@ -51,8 +42,29 @@ struct TargetChanges {
           at: run.engine.clock.now))
     }
     try write(records)
-    try catalog.apply(changes)
+    try catalog.together { () throws(TierError) in
+      // One that was taken back meanwhile left an intent, which tells where its copy is.
+      for (removal, change) in changes where try stands(removal) { try catalog.apply([change]) }
+    }
     for directory in emptied.sorted().reversed() { try session.pruneEmptyDirectories(from: directory) }
+  }
+
+  /// The place in the trash is written down before anything moves: a crash in between must find it again, and who
+  /// takes the removal back.
+  private func planned(_ page: [Removal]) throws(TierError) -> [Removal] {
+    let folder = run.newTrashFolder()
+    return try catalog.together { () throws(TierError) in
+      var planned: [Removal] = []
+      for var removal in page where try stands(removal) {
+        let place = removal.copy.path
+        // A copy that made way for a newer one lies there already.
+        let trash = place.isWithin(TargetLayout.trash) ? place : folder.appending(place)
+        removal.trashPath = removal.trashPath ?? trash
+        planned.append(removal)
+      }
+      try catalog.apply(planned.map { .putRemoval($0) })
+      return planned
+    }
   }
 
   /// What becomes of the removal; nil where it waits for another window.
@@ -96,21 +108,47 @@ struct TargetChanges {
     try run.engine.retention.look()
     let now = run.engine.clock.now
     for removal in try catalog.removals(on: target, stage: .trashed, expiringBefore: now, limit: 512) {
-      guard let id = removal.id, let trash = removal.trashPath else { continue }
+      guard let trash = removal.trashPath else { continue }
       guard let volume = run.engine.volume(removal.volume),
         let scanned = run.engine.volumeService(volume.name)?.condition.lastScan, scanned > removal.removedAt
       else { continue }
-      try session.remove(trash)
+      // Forgotten first, so that nobody takes back what is about to be destroyed.
+      guard try forget(removal) else { continue }
+      do throws(TierError) {
+        try session.remove(trash)
+      } catch {
+        var kept = removal
+        kept.id = nil
+        try catalog.apply([.putRemoval(kept)])
+        throw error
+      }
       try session.pruneEmptyDirectories(from: trash.parent)
+    }
+  }
+
+  /// False where it was taken back meanwhile.
+  private func forget(_ removal: Removal) throws(TierError) -> Bool {
+    try catalog.together { () throws(TierError) in
+      guard let id = removal.id, try stands(removal) else { return false }
       try catalog.apply([.forgetRemoval(id)])
+      return true
+    }
+  }
+
+  /// Nobody took it back since it was read.
+  private func stands(_ removal: Removal) throws(TierError) -> Bool {
+    try catalog.removals(withArchiveID: removal.copy.archiveID).contains {
+      $0.id == removal.id && $0.stage == removal.stage
     }
   }
 
   // MARK: Renames
 
   /// Where the name that a copy is to have is taken by another copy that is to move too (two files swapped
-  /// names), the first is parked; then all names are free that will be.
+  /// names), the first is parked; then all names are free that will be. Where the target can't rename, the copies
+  /// keep their names, and their moves tell that they may stand in others' way.
   func applyMoves() throws(TierError) {
+    guard run.service.target.properties.renames else { return }
     try applyMoves { _ in false }
     try applyMoves { $0.isWithin(TargetLayout.parked) }
   }
@@ -129,10 +167,9 @@ struct TargetChanges {
   }
 
   private func apply(_ move: TargetMove, finally isLast: (RelativePath) -> Bool) throws(TierError) {
+    try TargetRecovery(window: run, session: session).settleRenames(of: move.archiveID)
     let owners = try CopyOwners(of: move.archiveID, in: catalog)
-    guard run.service.target.properties.renames, let copy = owners.files.first?.copy,
-      try !owners.belongs(at: copy.path, in: run.engine)
-    else {
+    guard let copy = owners.files.first?.copy, try owners.isAstray(in: run.engine) else {
       return try catalog.apply([.forgetMove(move.archiveID)])
     }
     guard let (file, volume, path) = try owners.file(in: run.engine) else { return }
@@ -144,7 +181,6 @@ struct TargetChanges {
     var outcome = try carry(copy, to: place, intent, volume)
     if outcome == .conflict {
       if isLast(copy.path) {
-        // No copy of ours can be there any more: it is somebody else's.
         try setAside(place)
       } else {
         intent.newTargetPath = TargetLayout.parked.appending(copy.archiveID.fileName)
@@ -173,8 +209,10 @@ struct TargetChanges {
     return outcome
   }
 
+  /// For somebody else's file. One of ours (its file was renamed or deleted just now) leaves by itself.
   private func setAside(_ place: RelativePath) throws(TierError) {
-    guard let standing = try session.status(of: [place]).first ?? nil else { return }
+    guard try catalog.copiesAstray(at: [place], on: target).isEmpty else { return }
+    guard let standing = try session.status(of: [place])[0], standing.isRegular else { return }
     for attempt in 1...100 {
       let beside = TargetLayout.conflictPath(of: place, suffix: run.stamp, attempt: attempt)
       guard try moving(place, to: beside, expected: standing) != .done else {
@@ -203,11 +241,9 @@ struct TargetChanges {
         }
       }
       var changes = owners.changes
-      // Parked, or renamed once more while we were at it: the move stays.
-      let isInPlace = try owners.belongs(at: place, in: run.engine)
-      if outcome != .done || owners.files.isEmpty || isInPlace {
-        changes.append(.forgetMove(intent.archiveID))
-      }
+      // Parked, in the way of others, or renamed once more while we were at it: the move stays.
+      let isAstray = try owners.isAstray(in: run.engine)
+      if outcome == .missing || !isAstray { changes.append(.forgetMove(intent.archiveID)) }
       try catalog.finish(finished, applying: changes)
     }
     run.touched(volume)

@@ -28,39 +28,60 @@ struct TargetRecovery {
   }
 
   private func archive(_ intent: Intent) throws(TierError) {
+    // Whose volume isn't there, waits for it.
+    guard let volume = window.engine.volume(intent.volume) else { return }
     var changes: [CatalogChange] = []
-    if let copy = try published(intent) {
-      if let id = intent.file, var row = try window.engine.catalog.file(id) {
-        changes += try replaced(intent, older: row.copy, by: copy)
+    let row = try intent.file.flatMap { (id) throws(TierError) in try window.engine.catalog.file(id) }
+    let older = try olderInTrash(intent, row)
+    if let copy = try published(intent, row) {
+      if let older { changes += try volume.replacementChanges(of: older, at: intent.path, file: row?.id) }
+      if var row {
+        changes += try volume.successionChanges(of: row, by: copy)
         row.copy = copy
         if row.state == .archived { row.state = .resident }
         row.retryAt = nil
-        if let volume = window.engine.volume(row.volume), let path = try volume.path(of: row) {
+        if let path = try volume.path(of: row) {
           volume.judge(&row, at: path)
           if path != intent.path, let move = volume.move(for: row) { changes.append(move) }
         }
         changes.append(.put(row))
       } else {
-        let now = window.engine.clock.now
-        changes.append(
-          .putRemoval(
-            Removal(
-              stage: .pending, volume: intent.volume, path: intent.path, copy: copy, removedAt: now,
-              expires: now + .seconds(30 * 24 * 3600))))
+        changes.append(.putRemoval(volume.removal(of: copy, at: intent.path, stage: .pending)))
+      }
+    } else if let older {
+      // It made way for one that never came.
+      var owners = try CopyOwners(of: older.archiveID, in: window.engine.catalog)
+      owners.relocate(to: older.path)
+      changes += owners.changes
+      if let (file, volume, path) = try owners.file(in: window.engine) {
+        if let move = volume.move(for: file) { changes.append(move) }
+        let record = ManifestRecord(
+          operation: .rename, path: path, copy: older, epoch: volume.epoch, at: volume.clock.now)
+        try window.writeManifest([record], of: volume, to: session)
       }
     }
     try session.remove(TargetLayout.temporary.appending(intent.archiveID.fileName))
     if let id = intent.id { try window.engine.catalog.finish([id], applying: changes) }
   }
 
+  /// What the publication moved to the trash, at its place there; nil where it didn't come so far.
+  private func olderInTrash(_ intent: Intent, _ row: CatalogFile?) throws(TierError) -> ArchivedCopy? {
+    guard let trash = intent.newTargetPath else { return nil }
+    let strays = try window.engine.catalog.copiesAstray(at: [intent.targetPath], on: intent.target)
+    guard var older = row?.copy(at: intent.targetPath, on: intent.target) ?? strays.first else { return nil }
+    let status = TargetStatus(size: older.size, modified: older.modified)
+    guard let found = try session.status(of: [trash])[0], found.matches(status) else { return nil }
+    older.path = trash
+    return older
+  }
+
   /// The copy, if this intent's is what stands at the final name.
-  private func published(_ intent: Intent) throws(TierError) -> ArchivedCopy? {
+  private func published(_ intent: Intent, _ row: CatalogFile?) throws(TierError) -> ArchivedCopy? {
     guard intent.step >= 1, let version = intent.version, let hash = intent.hash else { return nil }
     let wanted = TargetStatus(size: version.size, modified: version.modified)
-    guard let found = try session.status(of: [intent.targetPath]).first ?? nil, found.matches(wanted) else {
-      return nil
-    }
-    let row = try intent.file.flatMap { (id) throws(TierError) in try window.engine.catalog.file(id) }
+    let staged = TargetLayout.temporary.appending(intent.archiveID.fileName)
+    let found = try session.status(of: [intent.targetPath, staged])
+    guard found[1] == nil, let standing = found[0], standing.matches(wanted) else { return nil }
     if row?.copy?.archiveID == intent.archiveID { return row?.copy }
     return ArchivedCopy(
       archiveID: intent.archiveID, target: intent.target, path: intent.targetPath, size: version.size,
@@ -70,14 +91,11 @@ struct TargetRecovery {
         accessed: version.modified))
   }
 
-  /// What the publication that a crash hid moved to the trash.
-  private func replaced(_ intent: Intent, older: ArchivedCopy?, by copy: ArchivedCopy) throws(TierError)
-    -> [CatalogChange]
-  {
-    guard let older, let trash = intent.newTargetPath, older.archiveID != copy.archiveID,
-      older.path == intent.targetPath, let volume = window.engine.volume(intent.volume)
-    else { return [] }
-    return try volume.replacementChanges(of: older, at: intent.path, in: trash, file: intent.file)
+  /// Of a copy that was taken back while its removal was under way.
+  func settleRenames(of id: ArchiveID) throws(TierError) {
+    for intent in try window.engine.catalog.openIntents(withArchiveID: id) where intent.kind == .rename {
+      try rename(intent)
+    }
   }
 
   /// The copy is at one of two places: the one where it stands is the catalog's from now on.

@@ -37,6 +37,13 @@ package final class WindowService: Sendable {
 
   package var condition: TargetCondition { state.withLock { $0.condition } }
 
+  /// What waits for a window; where the target can't rename, the copies that keep their old names don't.
+  package func pending(now: Timestamp) throws(TierError) -> PendingWork {
+    var work = try engine.catalog.pending(for: target.name, now: now)
+    if !target.properties.renames { work.moves = 0 }
+    return work
+  }
+
   /// Blocks until `stop`; fails only when the daemon can't go on.
   package func run() throws(TierError) {
     defer {
@@ -138,10 +145,10 @@ package final class WindowService: Sendable {
   // MARK: Windows
 
   private func situation(now: Timestamp) throws(TierError) -> WindowPlanner.Situation {
-    var pending = try engine.catalog.pending(for: target.name, now: now)
+    var pending = try pending(now: now)
     if let deadline = pending.earliestDeadline, deadline <= now {
       try Preflight(engine: engine, target: target.name).putOff()
-      pending = try engine.catalog.pending(for: target.name, now: now)
+      pending = try self.pending(now: now)
     }
     let canMakeRoom = try canMakeRoom(pending, now)
     let longestRetry = max(engine.tuning.longestRetry, configuration.retryAfter)
