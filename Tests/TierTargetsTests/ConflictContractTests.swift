@@ -86,6 +86,24 @@ import TierTestSupport
     #expect(try bench.nas.text(".tierd/trash/20261123/volume/d/a*[b].txt") == "old")
   }
 
+  /// It may be another file's, who needs it.
+  @Test(arguments: TargetKind.all)
+  func ourOwnEarlierCopyGoesToTheTrashEvenWhereTheNewOneIsTheSame(_ kind: TargetKind) throws {
+    let bench = try kind.make()
+    let trash: RelativePath = ".tierd/trash/20261123/volume/a"
+    let content = noise(5000)
+    try bench.withSession { session in
+      let old = try bench.upload("a", content)
+      #expect(try bench.archive([.init(upload: old)], session)[0].isPublished)
+      let replaces = try session.status(of: [old.path])[0]
+      let new = try bench.upload("a", content)
+      let order = TargetBench.Order(upload: new, replaces: replaces, trash: trash)
+      #expect(try bench.archive([order], session)[0].isPublished)
+    }
+    #expect(try bench.nas.read("volume/a") == content)
+    #expect(try bench.nas.read(trash) == content)
+  }
+
   /// The engine may want to put it anywhere below `.tierd/trash`.
   @Test(arguments: TargetKind.all)
   func theTrashPlaceIsTheCallersChoice(_ kind: TargetKind) throws {

@@ -50,7 +50,7 @@ package protocol TargetSession: AnyObject {
   /// Gives each staged file its final name, with the parents it needs, durably, in `publications` order.
   ///
   /// What stands at the final name: tierd's own earlier copy (`replaces` equals its size and mtime) goes to
-  /// `trash`, or is replaced where that is nil. Anything else is somebody else's: it is renamed to
+  /// `trash`, even where it is just like the new one, or is replaced where that is nil. Anything else is somebody else's: it is renamed to
   /// `name.conflict-<time>` beside it and reported. A file already published by this id (its temporary is gone,
   /// the final name has the upload's size and mtime) counts as published.
   func publish(_ publications: [Publication], report: (Publication, PublishOutcome) -> Void)

@@ -60,9 +60,11 @@ extension DirectorySession {
       }
       var mode = RenameMode.keepExisting
       if let standing {
-        if try holds(final, standing, publication.hash, wanted) {
+        let isOurs = publication.replaces.map(TargetStatus(standing).matches) ?? false
+        let isOlder = isOurs ? try isFree(publication.trash) : false
+        if !isOlder, try holds(final, standing, publication.hash, wanted) {
           mode = .replace
-        } else if let replaces = publication.replaces, TargetStatus(standing).matches(replaces) {
+        } else if isOurs {
           if let trash = publication.trash {
             try makeDirectory(trash.parent, touching: &touched)
             touched.insert(trash.parent)
@@ -85,6 +87,11 @@ extension DirectorySession {
       TierError(
         .targetFailed, "somebody keeps making this file on the target while tierd sets it aside",
         path: final.escaped, disposition: .retry))
+  }
+
+  private func isFree(_ trash: RelativePath?) throws(DirectoryFailure) -> Bool {
+    guard let trash else { return false }
+    return try look(trash) == nil
   }
 
   /// True for a file that already is what is to be published: of a publication that a crash hid from the caller.

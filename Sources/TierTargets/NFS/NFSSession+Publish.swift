@@ -16,6 +16,7 @@ extension NFSSession {
       let plans = batch.map { NFSPublishPlan($0) }
       try openParents(of: plans)
       try lookAround(for: plans)
+      try lookForTrash(of: plans.filter { $0.mayBeDone && $0.isReplaced && $0.trash != nil })
       try compare(plans.filter(\.mayBeDone))
       for plan in plans { plan.decide() }
       try setAside(plans)
@@ -66,6 +67,11 @@ extension NFSSession {
       case .failure(let refusal): plan.refuse(refusal)
       }
     }
+  }
+
+  /// Our own older copy may be just like the new one. Where nothing lies in its place in the trash yet, it is that.
+  private func lookForTrash(of plans: [NFSPublishPlan]) throws(TierError) {
+    for (plan, found) in zip(plans, try status(of: plans.map { $0.trash! })) { plan.isOlder = found == nil }
   }
 
   /// Whether what stands there is what is to be published: a crash may have hidden that from the caller.
@@ -146,6 +152,8 @@ private final class NFSPublishPlan {
   var parent: NFSTree.Directory?
   var standing: NFSConnection.Found?
   var hasTemporary = true
+  /// Known to be our own older copy, whatever it looks like.
+  var isOlder = false
   var fate = Fate.nothing
   var aside: RelativePath?
   var asideParent: NFSTree.Directory?
@@ -169,13 +177,13 @@ private final class NFSPublishPlan {
     return standing?.attributes.status.matches(wanted) ?? false
   }
 
-  private var isReplaced: Bool {
+  var isReplaced: Bool {
     guard let replaces = publication.replaces?.clampedForNFS else { return false }
     return standing?.attributes.status.matches(replaces) ?? false
   }
 
   /// True where only the content can tell whether this was published before.
-  var mayBeDone: Bool { isOpen && hasTemporary && isWanted }
+  var mayBeDone: Bool { isOpen && hasTemporary && isWanted && !isOlder }
 
   func decide() {
     let isSame = isDone

@@ -124,7 +124,12 @@ final class RsyncBatch {
   /// False where a source was disturbed.
   private func round(_ standing: [RelativePath: RsyncText.Listed]) throws(TierError) -> Bool {
     let similar = pending.values.filter { publication in
-      standing[publication.upload.path]?.status.matches(publication.wanted) == true
+      guard let there = standing[publication.upload.path]?.status else { return false }
+      // Our own older copy may be just like the new one; it is that where its place in the trash is free.
+      let isOlder =
+        publication.replaces.map(there.matches) == true
+        && publication.trash.map { standing[$0] == nil } == true
+      return !isOlder && there.matches(publication.wanted)
     }
     guard let differing = try compare(similar) else { return false }
     try conclude(similar.filter { !differing.contains($0.upload.path) })
