@@ -154,7 +154,7 @@ package struct CatalogDirectory: Hashable, Sendable {
 
 /// A change that was begun and must be finished or undone after a crash. Written before its first effect.
 package struct Intent: Hashable, Sendable {
-  package enum Kind: UInt8, Sendable, CaseIterable { case archive, release, restore, remove, rename }
+  package enum Kind: UInt8, Sendable, CaseIterable { case archive, release, restore, rename }
 
   package var id: IntentID?
   package var kind: Kind

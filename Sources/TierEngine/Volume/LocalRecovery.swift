@@ -3,7 +3,7 @@ import TierCore
 import TierLinux
 
 /// Finishes or undoes, at the start of a volume, the releases and restores that a crash cut off. Needs no
-/// target. Archives, removals and renames are taken up again in the next window (`TargetRecovery`).
+/// target. Archives and renames are taken up again in the next window (`TargetRecovery`).
 struct LocalRecovery {
   let volume: Volume
   let log: Logger
@@ -15,7 +15,7 @@ struct LocalRecovery {
       case .release: try release(intent)
       case .restore: try undo(intent)
       case .rename: try clearRenewed(of: intent.archiveID, at: intent.path)
-      case .archive, .remove: break
+      case .archive: break
       }
     }
     try reportLeftovers()

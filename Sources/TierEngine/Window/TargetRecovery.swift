@@ -13,7 +13,7 @@ struct TargetRecovery {
       switch intent.kind {
       case .archive: try archive(intent)
       case .rename: try rename(intent)
-      case .release, .restore, .remove: break
+      case .release, .restore: break
       }
     }
     if window.service.isFirstWindow { try sweep() }
