@@ -23,7 +23,9 @@ struct ChangeApplication {
     switch change {
     case .put(let file): try put(file)
     case .forget(let id): try db.change("DELETE FROM files WHERE id = ?", [SQLValue(id.value)])
-    case .moveDirectory(let id, let parent, let name): try moveDirectory(id, to: parent, name: name)
+    case .moveDirectory(let id, let parent, let name, let now):
+      try moveDirectory(id, to: parent, name: name)
+      try queueMoves(below: id, at: now)
     case .forgetDirectory(let id): try forgetDirectory(id)
     case .putRemoval(let removal): try db.put(removal)
     case .forgetRemoval(let id): try db.change("DELETE FROM removals WHERE id = ?", [SQLValue(id.value)])
@@ -73,6 +75,15 @@ struct ChangeApplication {
     try db.change(
       "UPDATE directories SET parent = ?, name = ? WHERE id = ?",
       [SQLValue(parent.value), .blob(name.bytes), SQLValue(id.value)])
+  }
+
+  private func queueMoves(below directory: DirectoryID, at now: Timestamp) throws {
+    try db.change(
+      """
+      \(subtree) INSERT INTO moves SELECT archive_id, copy_target, ?2
+        FROM subtree CROSS JOIN files ON directory = subtree.id WHERE archive_id IS NOT NULL
+        ON CONFLICT DO UPDATE SET target = excluded.target, queued = excluded.queued
+      """, [SQLValue(directory.value), SQLValue(now.nanoseconds)])
   }
 
   private func forgetDirectory(_ id: DirectoryID) throws {

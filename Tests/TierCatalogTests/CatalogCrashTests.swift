@@ -42,9 +42,13 @@ import TierTestSupport
     let fixture = try CatalogFixture()
     let tree = try fixture.catalog.makeDirectory(at: RelativePath("tree")!, inode: 1, in: fixture.volume.id)
     for number in 1...40 {
+      var file = fixture.file("file \(number)", in: tree)
+      file.copy = .sample(file.name)
       try fixture.catalog.apply([
-        .put(fixture.file("file \(number)", in: tree)),
-        .moveDirectory(tree, to: fixture.volume.root, name: FileName("tree \(number)")!),
+        .put(file),
+        .moveDirectory(
+          tree, to: fixture.volume.root, name: FileName("tree \(number)")!,
+          at: Timestamp(seconds: Int64(number))),
       ])
     }
     let main = try Bytes.read(fixture.catalog.path)
@@ -76,7 +80,8 @@ import TierTestSupport
     #expect(least == 40 && seen.count > 20, "\(seen.sorted())")
   }
 
-  /// The number of transactions; records an issue where one is there in part.
+  /// The number of transactions; records an issue where one is there in part. A directory's rename without the
+  /// moves of all copies below would leave them under the old name.
   private func wholeTransactions(in catalog: SQLiteCatalog) throws -> Int {
     let volume = try catalog.openVolume(named: "photos")
     let directories = try catalog.children(of: volume.root).directories
@@ -84,6 +89,8 @@ import TierTestSupport
     let count = try catalog.files(below: tree.id, after: nil, limit: .max).count
     #expect(directories.map(\.name) == [FileName(count == 0 ? "tree" : "tree \(count)")!])
     #expect(try catalog.totals(of: volume.id).resident.files == count)
+    let moves = try catalog.moves(on: "nas", limit: .max)
+    #expect(moves.count == count && moves.allSatisfy { $0.queued == Timestamp(seconds: Int64(count)) })
     return count
   }
 }

@@ -58,19 +58,43 @@ import TierCore
     let file = try fixture.put(fixture.file("f", in: deep))
     let a = try #require(try catalog.directory(at: RelativePath("a")!, in: volume))
     let other = try catalog.makeDirectory(at: RelativePath("x/y")!, inode: 4, in: volume)
-    try catalog.apply([.moveDirectory(a, to: other, name: FileName("z")!)])
+    try catalog.apply([.moveDirectory(a, to: other, name: FileName("z")!, at: .distantPast)])
     #expect(try catalog.path(of: deep) == RelativePath("x/y/z/b/c"))
     #expect(try catalog.file(#require(file.id)) == file)
     #expect(try catalog.files(below: other, after: nil, limit: 9) == [file])
     #expect(throws: TierError.self) {
-      try catalog.apply([.moveDirectory(other, to: deep, name: FileName("n")!)])
+      try catalog.apply([.moveDirectory(other, to: deep, name: FileName("n")!, at: .distantPast)])
     }
-    #expect(throws: TierError.self) { try catalog.apply([.moveDirectory(root, to: a, name: FileName("n")!)]) }
+    #expect(throws: TierError.self) {
+      try catalog.apply([.moveDirectory(root, to: a, name: FileName("n")!, at: .distantPast)])
+    }
     let films = try catalog.openVolume(named: "films")
     #expect(throws: TierError.self) {
-      try catalog.apply([.moveDirectory(a, to: films.root, name: FileName("n")!)])
+      try catalog.apply([.moveDirectory(a, to: films.root, name: FileName("n")!, at: .distantPast)])
     }
     #expect(try catalog.path(of: deep) == RelativePath("x/y/z/b/c"))
+  }
+
+  @Test func theCopiesOfARenamedDirectoryAreToFollow() throws {
+    let deep = try catalog.makeDirectory(at: RelativePath("a/b")!, inode: 3, in: volume)
+    let a = try #require(try catalog.directory(at: RelativePath("a")!, in: volume))
+    let below = try [
+      fixture.put(fixture.file("f", in: a).archived()), fixture.put(fixture.file("g", in: deep).archived()),
+    ]
+    try fixture.put(fixture.file("without a copy", in: deep))
+    try fixture.put(fixture.file("beside it", in: root).archived())
+    try catalog.apply([
+      .putMove(TargetMove(archiveID: below[0].copy!.archiveID, target: "attic", queued: .distantPast))
+    ])
+    try catalog.apply([.moveDirectory(a, to: root, name: FileName("z")!, at: Timestamp(seconds: 7))])
+    #expect(
+      try Set(catalog.moves(on: "nas", limit: 9))
+        == Set(
+          below.map {
+            TargetMove(archiveID: $0.copy!.archiveID, target: "nas", queued: Timestamp(seconds: 7))
+          }))
+    #expect(try catalog.pending(for: "nas", now: .distantPast).moves == 2)
+    #expect(try catalog.pending(for: "attic", now: .distantPast).moves == 0)
   }
 
   @Test func directoriesSwapNames() throws {
@@ -79,11 +103,11 @@ import TierCore
     try fixture.put(fixture.file("f", in: one))
     try fixture.put(fixture.file("g", in: two))
     #expect(throws: TierError.self, "two isn't empty and has no new place") {
-      try catalog.apply([.moveDirectory(one, to: root, name: FileName("two")!)])
+      try catalog.apply([.moveDirectory(one, to: root, name: FileName("two")!, at: .distantPast)])
     }
     try catalog.apply([
-      .moveDirectory(one, to: root, name: FileName("two")!),
-      .moveDirectory(two, to: root, name: FileName("one")!),
+      .moveDirectory(one, to: root, name: FileName("two")!, at: .distantPast),
+      .moveDirectory(two, to: root, name: FileName("one")!, at: .distantPast),
     ])
     #expect(try catalog.path(of: one) == RelativePath("two"))
     #expect(try catalog.path(of: two) == RelativePath("one"))

@@ -104,7 +104,7 @@ private struct ModelRun {
     case 60..<75: return anyFile().map { [.put(touched($0))] } ?? []
     case 75..<78: return swapped()
     case 78..<86: return anyFile().map { [.forget($0.id!)] } ?? []
-    case 86..<90: return [.moveDirectory(directory(), to: directory(), name: name())]
+    case 86..<90: return [.moveDirectory(directory(), to: directory(), name: name(), at: time())]
     case 90..<92: return forgottenDirectory()
     case 92..<93: return [.forgetDirectory(directory())]
     case 93..<98: return moved()

@@ -35,7 +35,7 @@ struct ModelCatalog {
         displacedFiles.remove(file.id!)
         next.files[file.id!] = file
       case .forget(let id): next.files[id] = nil
-      case .moveDirectory(let id, let parent, let name):
+      case .moveDirectory(let id, let parent, let name, let now):
         guard next.directories[id] != nil, next.directories[parent] != nil, id != root,
           !next.isWithin(parent, id)
         else { throw Refused() }
@@ -46,6 +46,9 @@ struct ModelCatalog {
         next.directories[id]!.parent = parent
         next.directories[id]!.name = name
         displacedDirectories.remove(id)
+        for copy in next.files.values.filter({ next.isWithin($0.directory, id) }).compactMap(\.copy) {
+          next.moves[copy.archiveID] = TargetMove(archiveID: copy.archiveID, target: copy.target, queued: now)
+        }
       case .forgetDirectory(let id): try next.forgetDirectory(id)
       case .putRemoval(let removal): next.removals.append(removal)
       case .forgetRemoval: break

@@ -97,8 +97,9 @@ package enum CatalogChange: Hashable, Sendable {
   /// By id where it has one, else a new row (one that has the same directory and name is replaced).
   case put(CatalogFile)
   case forget(FileID)
-  /// The directory only moves: all below it stays what it is.
-  case moveDirectory(DirectoryID, to: DirectoryID, name: FileName)
+  /// The directory only moves: all below it stays what it is. The moves of the copies of all files below are queued
+  /// with it.
+  case moveDirectory(DirectoryID, to: DirectoryID, name: FileName, at: Timestamp)
   /// With everything below it. Files that have a copy must have been turned into removals before: else refused.
   case forgetDirectory(DirectoryID)
   /// By id where it has one, else a new row.

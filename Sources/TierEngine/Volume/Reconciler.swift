@@ -157,8 +157,10 @@ struct Reconciler {
       if let there = try status(old), there.inode == entry.status.inode { continue }
       guard row == nil, try resembles(path, candidate) else { continue }
       let parent = try directoryID(path.parent)
-      try volume.catalog.apply([.moveDirectory(candidate.id, to: parent, name: entry.name)])
-      try queueMoves(below: candidate.id)
+      // Policies may differ at the new place, which the scan of the subtree (the caller's next step) finds.
+      try volume.catalog.apply([
+        .moveDirectory(candidate.id, to: parent, name: entry.name, at: volume.clock.now)
+      ])
       return
     }
     _ = try volume.catalog.makeDirectory(at: path, inode: entry.status.inode, in: volume.id)
@@ -169,19 +171,6 @@ struct Reconciler {
     let known = try volume.catalog.children(of: candidate.id)
     let inodes = Set(known.files.map(\.version.inode) + known.directories.map(\.inode))
     return try list(path)?.contains { inodes.contains($0.status.inode) } ?? false
-  }
-
-  /// The copies of all files below a renamed directory are to follow it; policies may differ at the new place,
-  /// which the scan of the subtree (the caller's next step) finds.
-  private func queueMoves(below directory: DirectoryID) throws(TierError) {
-    var after: FileID?
-    while true {
-      let page = try volume.catalog.files(below: directory, after: after, limit: 512)
-      let moves = page.compactMap { volume.move(for: $0) }
-      if !moves.isEmpty { try volume.catalog.apply(moves) }
-      guard let last = page.last?.id else { return }
-      after = last
-    }
   }
 
   private func directoryID(_ path: RelativePath) throws(TierError) -> DirectoryID {
