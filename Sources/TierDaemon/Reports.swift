@@ -47,6 +47,7 @@ extension EngineControl {
       filesSeen: condition.scannedFiles, filesExpected: condition.filesInLastScan,
       lastCompleted: condition.lastScan.map { UTCTime($0) })
     report.problems = [condition.problem].compactMap { $0 }
+    report.problems += try service.volume?.unfinishedProblems() ?? []
     return report
   }
 

@@ -99,6 +99,10 @@ extension Engine {
     if row.isLost {
       words.say("Its copy on the target was found missing or wrong.")
     }
+    if let item = volume.unfinished.first(where: { $0.file == row.id }) {
+      let sentence = item.words(retried: context.tuning.busyRetry)
+      words.say(sentence.prefix(1).uppercased() + sentence.dropFirst() + ".")
+    }
     if let reason = row.heldReason {
       let again = row.retryAt.map { $0 > words.now ? ", tried again \(words.inTime($0))" : "" } ?? ""
       words.say("The last attempt came to nothing: \(reason)\(again).")

@@ -73,7 +73,7 @@ import TierTestSupport
     row.state = .archived
     try bench.catalog.apply([.put(row)])
     let outcome = bench.loop.release([row])
-    let reason = "another file with the same copy is being released or restored"
+    let reason = "it is being released or restored just now: try again in a few seconds"
     #expect(outcome == [.held(try #require(row.id), reason: reason)])
     try linger()
     #expect(bench.leftovers() == [])

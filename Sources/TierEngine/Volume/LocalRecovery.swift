@@ -2,15 +2,38 @@ import Logging
 import TierCore
 import TierLinux
 
-/// Finishes or undoes, at the start of a volume, the releases and restores that a crash cut off. Needs no
-/// target. Archives and renames are taken up again in the next window (`TargetRecovery`).
+/// Finishes or undoes, at the start of a volume, the releases and restores that a crash cut off, and later those
+/// that failed half way. Needs no target. Archives and renames are taken up again in the next window
+/// (`TargetRecovery`).
 struct LocalRecovery {
   let volume: Volume
   let log: Logger
 
   func run() throws(TierError) {
     let intents = try volume.catalog.openIntents(limit: 100_000).filter { $0.volume == volume.id }
-    for intent in intents where intent.kind != .archive {
+    for intent in intents { _ = try finish(intent) }
+    do throws(TierError) {
+      try reportLeftovers()
+    } catch {
+      guard error.isOfOnePlace, volume.isStillThere() else { throw error }
+      log.warning("tierd's folder can't be looked through", metadata: ["error": "\(error)"])
+    }
+  }
+
+  /// What could not be finished before.
+  func retry() throws(TierError) {
+    for item in volume.unfinished.all {
+      try volume.committing { () throws(TierError) in
+        guard try finish(item.intent) == nil else { return }
+        log.info("finished after all", metadata: ["path": "\(volume.absolute(item.intent.path))"])
+        volume.requestExamination(of: try volume.place(of: item.intent))
+      }
+    }
+  }
+
+  /// For a caller that is committing, as the next one.
+  func finish(_ intent: Intent) throws(TierError) -> TierError? {
+    try attempting(intent) { () throws(TierError) in
       switch intent.kind {
       case .release: try release(intent)
       case .restore: try undo(intent)
@@ -18,7 +41,26 @@ struct LocalRecovery {
       case .archive: break
       }
     }
-    try reportLeftovers()
+  }
+
+  /// What fails for this file alone leaves it waiting for the next attempt; the error is given back then.
+  func attempting(_ intent: Intent, _ body: () throws(TierError) -> Void) throws(TierError) -> TierError? {
+    do throws(TierError) {
+      try body()
+      volume.unfinished.remove(intent)
+      return nil
+    } catch {
+      guard error.isOfOnePlace, volume.isStillThere() else { throw error }
+      if volume.unfinished.add(intent, error) {
+        log.error(
+          "what was cut off can't be finished; its file waits, the others go on",
+          metadata: [
+            "change": "\(intent.kind)", "path": "\(volume.absolute(intent.path))",
+            "kept_in": "\(volume.absolute(volume.hiddenPath(intent.archiveID)))", "error": "\(error)",
+          ])
+      }
+      return error
+    }
   }
 
   private func release(_ intent: Intent) throws(TierError) {
@@ -46,8 +88,7 @@ struct LocalRecovery {
     if let id = intent.id { try volume.catalog.finish([id], applying: changes) }
   }
 
-  /// After a crash, and after a failure half way.
-  func undo(_ intent: Intent) throws(TierError) {
+  private func undo(_ intent: Intent) throws(TierError) {
     let place = try volume.place(of: intent)
     try clear(intent, at: place)
     var changes: [CatalogChange] = []

@@ -58,8 +58,12 @@ struct MissingJudge {
   private func forgetFile(at path: RelativePath) throws(TierError) {
     guard let name = path.name else { return }
     try volume.committing { () throws(TierError) in
-      guard let parent = try volume.catalog.directory(at: path.parent, in: volume.id) else { return }
-      try volume.catalog.apply(try volume.forgetting(try volume.catalog.file(named: name, in: parent)))
+      guard let parent = try volume.catalog.directory(at: path.parent, in: volume.id),
+        let row = try volume.catalog.file(named: name, in: parent)
+      else { return }
+      // Cut off between two steps of a swap, it is nowhere but under its hidden name.
+      if volume.unfinished.first(where: { $0.file == row.id }) != nil { return }
+      try volume.catalog.apply(try volume.forgetting(row))
     }
   }
 

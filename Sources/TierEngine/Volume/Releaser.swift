@@ -100,9 +100,7 @@ final class Releaser {
     guard status.version == row.version, status.links == 1 else {
       return hold(id, path, "it changed since it was archived")
     }
-    if try volume.isHiddenPathTaken(copy.archiveID) {
-      return hold(id, path, "another file with the same copy is being released or restored")
-    }
+    if let obstacle = try volume.obstacleToHiding(copy.archiveID) { return hold(id, path, obstacle) }
     var intent = Intent(
       kind: .release, epoch: volume.epoch, volume: volume.id, file: id, path: path, target: copy.target,
       targetPath: copy.path, archiveID: copy.archiveID, version: status.version, begun: volume.clock.now)
@@ -117,11 +115,11 @@ final class Releaser {
     } catch {
       // Most likely an app was faster and the name is gone. Our own lease must not look like somebody's use.
       try? file.dropLease(at: "release.dropLease")
-      try PutBack(volume: volume, log: log).run(intent)
+      try putBack(intent)
       return hold(id, path, "\(error)")
     }
     guard let old, old.inode == status.inode, old.links == 1 else {
-      try PutBack(volume: volume, log: log).run(intent)
+      try putBack(intent)
       return hold(id, path, "it was opened or replaced at the last moment")
     }
     row.state = .released
@@ -167,7 +165,18 @@ final class Releaser {
     lingering.removeAll { waiting || $0.until <= now }
     if waiting { return }
     for item in due {
-      try volume.committing { () throws(TierError) in try drop(item) }
+      try volume.committing { () throws(TierError) in
+        _ = try recovery.attempting(item.intent) { () throws(TierError) in try drop(item) }
+      }
+    }
+  }
+
+  private var recovery: LocalRecovery { LocalRecovery(volume: volume, log: log) }
+
+  @discardableResult
+  private func putBack(_ intent: Intent) throws(TierError) -> TierError? {
+    try recovery.attempting(intent) { () throws(TierError) in
+      try PutBack(volume: volume, log: log).run(intent)
     }
   }
 
@@ -203,7 +212,7 @@ final class Releaser {
       let isQuiet = try file.map { (file) throws(TierError) in
         try lease(file, .againstWriters, "release.takeBackLease")
       }
-      try PutBack(volume: volume, log: log).run(item.intent)
+      if let error = try putBack(item.intent) { throw error }
       guard var row = try volume.catalog.file(id) else { return }
       if isQuiet == true, let file { try recognise(file, item.old, &row) }
       row.lastUsed = volume.clock.now

@@ -21,6 +21,7 @@ package final class Volume: Sendable {
   private let commit: CommitLock
   private let openedByUs = Mutex(OwnUses())
   private let examinations = Mutex<Set<RelativePath>>([])
+  let unfinished = Unfinished()
 
   /// tierd's own folder at the volume's root; apps never see their files move through theirs.
   package static let ownFolder = RelativePath(".tierd")!
@@ -72,12 +73,6 @@ package final class Volume: Sendable {
   /// Where a renamed file's stub is made anew: beside the above, which may be in use.
   func renewalPath(_ id: ArchiveID) -> RelativePath {
     Self.hiddenFolder.appending(FileName(trusted: id.fileName.bytes + Array(".stub".utf8)))
-  }
-
-  /// True while a file that has this copy is being released (it may linger under the hidden name) or restored.
-  /// It need not be the only one that has it: an app copied the stub.
-  func isHiddenPathTaken(_ id: ArchiveID) throws(TierError) -> Bool {
-    try catalog.openIntents(withArchiveID: id).contains { $0.kind == .release || $0.kind == .restore }
   }
 
   /// Where a file's copy belongs, below the target's root.

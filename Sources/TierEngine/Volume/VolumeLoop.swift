@@ -16,6 +16,8 @@ final class VolumeLoop {
   private var needsScan: String?
   private var lastScan: Timestamp?
   private var nextHousekeeping = Duration.zero
+  /// Of what can't be finished; moves on while there is nothing of that kind.
+  private var nextRetry: Duration
   /// Of a command; it ends this life of the volume as any other error does.
   private var failure: TierError?
   private let releaser: Releaser
@@ -30,6 +32,7 @@ final class VolumeLoop {
     self.missing = missing
     reconciler = Reconciler(volume: volume) { missing.add($0, now: clock.monotonic) }
     hints = HintTable(quiet: volume.configuration.settle, maximumWait: volume.configuration.settle * 12)
+    nextRetry = clock.monotonic + volume.tuning.busyRetry
     releaser = Releaser(volume: volume, stubs: service.engine.stubs(for: volume), log: service.engine.log)
     let known = try volume.catalog.openVolume(named: volume.name).scan
     lastScan = known.lastCompleted
@@ -100,12 +103,23 @@ final class VolumeLoop {
 
   func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] { releaser.release(rows) }
 
+  /// False where the file doesn't linger. A release that can't be finished is tried again for it, so that the target
+  /// can give the file back.
   func takeBack(_ file: FileID, pinUntil: Timestamp?) throws(TierError) -> Bool {
-    try releaser.takeBack(file, pinUntil: pinUntil)
+    if volume.unfinished.first(where: { $0.file == file }) != nil {
+      try LocalRecovery(volume: volume, log: log).retry()
+    }
+    return try releaser.takeBack(file, pinUntil: pinUntil)
   }
 
-  /// Frees released files whose time to linger is over.
-  func finishLingering() throws(TierError) { try releaser.finishLingering(waiting: false) }
+  /// Frees released files whose time to linger is over, and tries again what could not be finished.
+  func finishLingering() throws(TierError) {
+    try releaser.finishLingering(waiting: false)
+    let now = volume.clock.monotonic
+    if !volume.unfinished.isEmpty, now < nextRetry { return }
+    nextRetry = now + volume.tuning.busyRetry
+    try LocalRecovery(volume: volume, log: log).retry()
+  }
 
   // MARK: One turn
 
@@ -116,7 +130,7 @@ final class VolumeLoop {
     if !due.isEmpty { service.engine.wakeWindows() }
     if scan != nil || needsScan != nil || isRescanDue { try scanSlice() }
     if scan == nil, needsScan == nil { try judgeMissing(grace: volume.tuning.missingGrace) }
-    try releaser.finishLingering(waiting: false)
+    try finishLingering()
     if now >= nextHousekeeping {
       nextHousekeeping = now + min(.seconds(10), volume.configuration.settle)
       try housekeeping()

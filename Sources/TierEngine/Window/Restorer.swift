@@ -117,10 +117,8 @@ struct Restorer {
       kind: .restore, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: copy.target,
       targetPath: copy.path, archiveID: copy.archiveID, version: row.version, hash: copy.hash,
       begun: volume.clock.now)
-    if try volume.isHiddenPathTaken(copy.archiveID) {
-      throw TierError(
-        .fileBusy, "it is being released just now: try again in a few seconds", path: volume.absolute(path),
-        disposition: .retry)
+    if let obstacle = try volume.obstacleToHiding(copy.archiveID) {
+      throw TierError(.fileBusy, obstacle, path: volume.absolute(path), disposition: .retry)
     }
     intent.id = try volume.catalog.begin([intent]).first
     let hidden = volume.hiddenPath(copy.archiveID)
@@ -273,7 +271,7 @@ struct Restorer {
     run.log.warning(
       "restore failed", metadata: ["path": "\(item.volume.absolute(item.path))", "error": "\(error)"])
     try item.volume.committing { () throws(TierError) in
-      try LocalRecovery(volume: item.volume, log: run.log).undo(item.intent)
+      _ = try LocalRecovery(volume: item.volume, log: run.log).finish(item.intent)
     }
     item.volume.note(item.row.id, reason: "\(error)")
     item.volume.requestExamination(of: item.path)

@@ -237,7 +237,7 @@ struct TargetChanges {
         explain(outcome, &owners.files[index], path, intent, volume)
         // Of one only: recovery looks at the intent's own file.
         if outcome == .done, owners.files[index].id == intent.file {
-          try rewriteStub(&owners.files[index], path, volume)
+          try rewriteStub(&owners.files[index], path, intent, volume)
         }
       }
       var changes = owners.changes
@@ -268,8 +268,9 @@ struct TargetChanges {
   }
 
   /// The stub of a renamed file names its copy's place: it is replaced by one that is true again.
-  private func rewriteStub(_ row: inout CatalogFile, _ path: RelativePath, _ volume: Volume) throws(TierError)
-  {
+  private func rewriteStub(
+    _ row: inout CatalogFile, _ path: RelativePath, _ intent: Intent, _ volume: Volume
+  ) throws(TierError) {
     guard row.state == .released, let copy = row.copy,
       try volume.isStub(path, of: copy.archiveID, at: "rename.isStub")
     else { return }
@@ -289,7 +290,10 @@ struct TargetChanges {
     } catch {
       // The old stub does as well; an app moved or removed it just now.
       run.log.warning("a stub could not be renewed", metadata: ["error": "\(error)"])
-      try LocalRecovery(volume: volume, log: run.log).clearRenewed(of: copy.archiveID, at: path)
+      let recovery = LocalRecovery(volume: volume, log: run.log)
+      _ = try recovery.attempting(intent) { () throws(TierError) in
+        try recovery.clearRenewed(of: copy.archiveID, at: path)
+      }
     }
   }
 

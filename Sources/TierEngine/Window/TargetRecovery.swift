@@ -10,10 +10,18 @@ struct TargetRecovery {
     let target = window.service.target.name
     let open = try window.engine.catalog.openIntents(limit: 100_000).filter { $0.target == target }
     for intent in open {
-      switch intent.kind {
-      case .archive: try archive(intent)
-      case .rename: try rename(intent)
-      case .release, .restore: break
+      do throws(TierError) {
+        switch intent.kind {
+        case .archive: try archive(intent)
+        case .rename: try rename(intent)
+        case .release, .restore: break
+        }
+      } catch {
+        // What the target refuses of one file must not keep the others from it.
+        guard error.code == .targetDenied, error.disposition == .permanent else { throw error }
+        window.log.warning(
+          "what was cut off can't be finished; it is tried again in the next window",
+          metadata: ["target": "\(target)", "path": "\(intent.targetPath)", "error": "\(error)"])
       }
     }
     if window.service.isFirstWindow { try sweep() }
