@@ -100,10 +100,13 @@ final class Releaser {
     guard status.version == row.version, status.links == 1 else {
       return hold(id, path, "it changed since it was archived")
     }
+    if let unmarked = try ensureMark(on: file, of: &row, at: path, copy) {
+      return hold(id, path, "\(unmarked)", retryAfter: .seconds(3600))
+    }
     if let obstacle = try volume.obstacleToHiding(copy.archiveID) { return hold(id, path, obstacle) }
     var intent = Intent(
       kind: .release, epoch: volume.epoch, volume: volume.id, file: id, path: path, target: copy.target,
-      targetPath: copy.path, archiveID: copy.archiveID, version: status.version, begun: volume.clock.now)
+      targetPath: copy.path, archiveID: copy.archiveID, version: row.version, begun: volume.clock.now)
     intent.id = try volume.catalog.begin([intent]).first
 
     let stub: FileStatus
@@ -133,6 +136,23 @@ final class Releaser {
         intent: intent, old: old.version,
         until: volume.clock.monotonic + volume.tuning.linger))
     return .released(id, bytes: status.allocated)
+  }
+
+  /// What could not be marked when it was archived may be by now; else the reason why it stays.
+  private func ensureMark(
+    on file: any OpenFile, of row: inout CatalogFile, at path: RelativePath, _ copy: ArchivedCopy
+  ) throws(TierError) -> TierError? {
+    var unmarked: TierError?
+    let marked: FileStatus? = try wrapping("before its release") { () throws(SyscallError) in
+      if try volume.isMarked(path, with: copy, at: "release.isMarked") { return nil }
+      unmarked = try volume.mark(file, with: copy, at: "release.mark")
+      return try file.status(at: "release.marked")
+    }
+    if let marked {
+      row.observe(marked)
+      try volume.catalog.apply([.put(row)])
+    }
+    return unmarked
   }
 
   /// Swaps the names, durably. Gives what stands at the hidden one now; nil where somebody wants to open the file.
@@ -258,8 +278,10 @@ final class Releaser {
     }
   }
 
-  private func hold(_ id: FileID, _ path: RelativePath, _ reason: String) -> ReleaseOutcome {
-    volume.noteWhileCommitting(id, reason: reason, retryAfter: volume.tuning.busyRetry)
+  private func hold(
+    _ id: FileID, _ path: RelativePath, _ reason: String, retryAfter: Duration? = nil
+  ) -> ReleaseOutcome {
+    volume.noteWhileCommitting(id, reason: reason, retryAfter: retryAfter ?? volume.tuning.busyRetry)
     volume.requestExamination(of: path)
     return .held(id, reason: reason)
   }

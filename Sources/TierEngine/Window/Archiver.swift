@@ -299,9 +299,10 @@ final class Archiver {
     row.heldReason = nil
     row.retryAt = nil
     switch mark {
-    case .marked(let status):
+    case .archived(let status, let unmarked):
       row.state = .archived
       row.observe(status)
+      row.heldReason = unmarked.map { "\($0)" }
     case .changed:
       row.state = .resident
       // The examination takes this away, where something did change.
@@ -338,7 +339,8 @@ final class Archiver {
   }
 
   private enum Mark {
-    case marked(FileStatus)
+    /// With what kept it from being marked.
+    case archived(FileStatus, TierError?)
     /// It is no longer what was copied, or somebody has it open.
     case changed
     case failed(TierError)
@@ -356,11 +358,10 @@ final class Archiver {
       guard try item.file.status(at: "archive.markStatus").version == item.status.version else {
         return .changed
       }
-      let record = IdentityRecord(state: .archived, epoch: item.volume.epoch, copy: copy)
-      try item.file.setAttribute(item.volume.identityAttribute, to: record.encoded, at: "archive.mark")
+      let unmarked = try item.volume.mark(item.file, with: copy, at: "archive.mark")
       let status = try item.file.status(at: "archive.marked")
       let isSame = status.version.hasSameContent(as: item.status.version) && status.links == 1
-      return isSame ? .marked(status) : .changed
+      return isSame ? .archived(status, unmarked) : .changed
     } catch {
       return error.isBusy ? .changed : .failed(TierError(error, while: "marking it as archived"))
     }

@@ -189,12 +189,25 @@ struct Restorer {
         try item.file.setOwner(metadata.owner, group: metadata.group, at: "restore.owner")
       }
       try item.file.setMode(metadata.mode, at: "restore.mode")
-      for attribute in metadata.attributes {
-        try item.file.setAttribute(attribute.name, to: attribute.value, at: "restore.attribute")
-      }
+      try setAttributes(item)
       try item.file.setTimes(
         modified: metadata.modified, accessed: metadata.accessed, at: "restore.times")
       try item.file.sync(at: "restore.sync")
+    }
+  }
+
+  /// What the file had comes first: where a longer path now leaves no room, it goes without tierd's mark.
+  private func setAttributes(_ item: Prepared) throws(SyscallError) {
+    let attributes = item.copy.metadata.attributes
+    do throws(SyscallError) {
+      for attribute in attributes {
+        try item.file.setAttribute(attribute.name, to: attribute.value, at: "restore.attribute")
+      }
+    } catch {
+      try item.file.removeAttribute(item.volume.identityAttribute, at: "restore.unmark")
+      for attribute in attributes {
+        try item.file.setAttribute(attribute.name, to: attribute.value, at: "restore.attributeAgain")
+      }
     }
   }
 
