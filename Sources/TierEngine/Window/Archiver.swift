@@ -380,7 +380,7 @@ final class Archiver {
   }
 
   private func hold(_ item: Prepared, _ reason: String, after error: TierError?) {
-    let patience: Duration = error?.disposition == .permanent ? .seconds(3600) : busy
+    let patience: Duration = error?.disposition == .permanent ? .seconds(86_400) : busy
     if error == nil { item.volume.requestExamination(of: item.path) }
     hold(item.row, item.volume, item.path, reason, retryAfter: patience)
   }
