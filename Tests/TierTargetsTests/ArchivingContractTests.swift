@@ -39,6 +39,36 @@ import TierTestSupport
   }
 
   @Test(arguments: TargetKind.all)
+  func longPathsAmongShortOnesGoAndComeBack(_ kind: TargetKind) throws {
+    let bench = try kind.make()
+    let lengths = Array(stride(from: 1000, through: 3900, by: 145))
+    let orders = try lengths.flatMap { length in
+      [Self.path(of: length), "short/\(length)"].map { ($0, Array("\(length) \($0.count)".utf8)) }
+    }.map { TargetBench.Order(upload: try bench.upload(RelativePath($0)!, $1)) }
+    let paths = orders.map(\.upload.path)
+    try bench.withSession { session in
+      #expect(try bench.archive(orders, session).arePublished)
+      #expect(try session.status(of: paths).allSatisfy { $0 != nil })
+      let sizes = orders.map { Int($0.upload.size) }
+      let downloads = try zip(paths, sizes).map { try bench.download($0, size: $1) }
+      for (order, outcome) in zip(orders, try bench.fetch(downloads, session)) {
+        guard case .fetched(let hash, _) = outcome else { throw Unexpected("\(outcome)") }
+        #expect(hash == sha256(try bench.nas.read(order.upload.path)))
+      }
+      for outcome in try bench.hash(paths, session) {
+        guard case .hashed = outcome else { throw Unexpected("\(outcome)") }
+      }
+    }
+  }
+
+  /// Of so many bytes in names of 200.
+  private static func path(of length: Int) -> String {
+    let full = length / 201
+    let names = (0..<full).map { _ in String(repeating: "d", count: 200) }
+    return (names + [String(repeating: "f", count: max(1, length - full * 201))]).joined(separator: "/")
+  }
+
+  @Test(arguments: TargetKind.all)
   func contentOfAnySizeArrivesWhole(_ kind: TargetKind) throws {
     let bench = try kind.make()
     let sizes = [0, 1, 4095, 4096, 65_537, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (8 << 20) + 13]

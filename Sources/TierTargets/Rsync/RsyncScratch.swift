@@ -47,9 +47,28 @@ final class RsyncScratch {
   }
 
   func makeList(lines: [[UInt8]]) throws(TierError) -> RelativePath {
+    try writeList(lines.flatMap { $0 + [0] })
+  }
+
+  /// The same for a list that is forwarded to the server. rsync reads it in pieces of 2 KiB, and since 3.2.5 it
+  /// believes that it never asked for a name that lies in three of them. Empty names, which it passes over, move such
+  /// a name to the begin of a piece. (In a list that isn't forwarded an empty name is the end.)
+  func makeForwardedList(_ names: [[UInt8]]) throws(TierError) -> RelativePath {
+    let piece = 2048
+    var list: [UInt8] = []
+    for name in names {
+      if (list.count + name.count) / piece > list.count / piece + 1 {
+        list += [UInt8](repeating: 0, count: piece - list.count % piece)
+      }
+      list += name + [0]
+    }
+    return try writeList(list)
+  }
+
+  private func writeList(_ list: [UInt8]) throws(TierError) -> RelativePath {
     count += 1
     let path = RelativePath(FileName(trusted: Array("\(count).list".utf8)))
-    try write(lines.flatMap { $0 + [0] }, to: path)
+    try write(list, to: path)
     return path
   }
 

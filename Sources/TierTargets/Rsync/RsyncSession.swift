@@ -82,7 +82,7 @@ final class RsyncSession: TargetSession {
 
   private func listing(_ names: [[UInt8]]) throws(TierError) -> [RsyncText.Listed] {
     let scratch = try scratch()
-    let list = try scratch.makeList(lines: names)
+    let list = try scratch.makeForwardedList(names)
     let nowhere = try scratch.makeFolder()
     defer {
       scratch.remove(list)
@@ -158,7 +158,7 @@ final class RsyncSession: TargetSession {
   {
     let scratch = try scratch()
     let folder = try scratch.makeFolder()
-    let list = try scratch.makeList(paths.map(remote))
+    let list = try scratch.makeForwardedList(paths.map { remote($0).bytes })
     defer {
       scratch.remove(folder)
       scratch.remove(list)
@@ -259,7 +259,8 @@ final class RsyncSession: TargetSession {
   func readFormat() throws(TierError) -> (format: [UInt8]?, hasTemporary: Bool) {
     let scratch = try scratch()
     let folder = try scratch.makeFolder()
-    let list = try scratch.makeList([TargetLayout.format, TargetLayout.temporary].map(remote))
+    let list = try scratch.makeForwardedList(
+      [TargetLayout.format, TargetLayout.temporary].map { remote($0).bytes })
     defer {
       scratch.remove(folder)
       scratch.remove(list)
