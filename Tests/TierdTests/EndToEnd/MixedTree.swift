@@ -170,6 +170,9 @@ struct MixedTree {
   private static let times: [FileTime] = [
     .init(seconds: 0, nanoseconds: 0), .init(seconds: 0, nanoseconds: 1),
     .init(seconds: 2_147_483_647, nanoseconds: 999_999_999), .init(seconds: 4_000_000_000, nanoseconds: 5),
+    // Before 1970 and after 2106 NFSv3 can't say.
+    .init(seconds: -1, nanoseconds: 5), .init(seconds: -2_000_000_000, nanoseconds: 0),
+    .init(seconds: 4_294_967_296, nanoseconds: 7), .init(seconds: 9_000_000_000, nanoseconds: 999),
   ]
 
   private static let sparse: [(Int64, [Range<Int64>])] = [

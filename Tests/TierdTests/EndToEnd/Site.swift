@@ -88,11 +88,16 @@ final class Site {
   /// Waits until the catalog holds the picture's regular files as they are. Whether a name that it holds besides is
   /// gone for good, it says only after a while.
   func awaitNoticed(_ picture: TreePicture) throws {
-    let expected = picture.entries.mapValues { "\($0.size) \($0.modified.prefix { $0 != "." })" }
-    try eventually(within: .seconds(60), "everything is noticed") {
-      let known = try files().mapValues { "\($0.sizeBytes) \($0.modified?.timestamp.seconds ?? 0)" }
-      return expected.allSatisfy { known[$0.key] == $0.value }
-    }
+    let expected = picture.entries.mapValues { "\($0.size) \(Int64($0.modified.prefix { $0 != "." })!)" }
+    var wrong: [String] = []
+    do {
+      try eventually(within: .seconds(60), "everything is noticed") {
+        let known = try files().mapValues { "\($0.sizeBytes) \($0.modifiedSecond)" }
+        wrong = expected.filter { known[$0.key] != $0.value }
+          .map { "\($0.key): is \($0.value), known as \(known[$0.key] ?? "nothing")" }
+        return wrong.isEmpty
+      }
+    } catch { throw NeverHappened(description: "\(error): \(wrong.prefix(5))") }
   }
 
   func tierctl(_ words: String..., on path: String) throws -> (status: Int32, output: String, errors: String)
@@ -103,5 +108,13 @@ final class Site {
   func usedBytes() throws -> Int64 {
     let space = try LinuxFileSystem(root: cache).space(at: "test.space")
     return space.total - space.available
+  }
+}
+
+extension FileEntry {
+  /// As find tells it: before 1970 too, nanoseconds add.
+  fileprivate var modifiedSecond: Int64 {
+    let nanoseconds = modified?.timestamp.nanoseconds ?? 0
+    return (nanoseconds - (nanoseconds < 0 ? 999_999_999 : 0)) / 1_000_000_000
   }
 }
