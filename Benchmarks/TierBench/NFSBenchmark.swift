@@ -139,7 +139,8 @@ private final class Server {
         try Programs.run(
           "rclone",
           [
-            "copy", "--transfers=16", "--sftp-disable-hashcheck", "--sftp-host", nas.address, "--sftp-user", "root", "--sftp-key-file", nas.sshIdentityFile,
+            "copy", "--transfers=16", "--sftp-disable-hashcheck", "--sftp-host", nas.address, "--sftp-user",
+            "root", "--sftp-key-file", nas.sshIdentityFile,
             "--sftp-known-hosts-file", nas.sshKnownHostsFile, tree.path,
             ":sftp:/run/nas/volume1/NetBackup/\(folder)",
           ])
