@@ -47,7 +47,8 @@ extension Unfinished.Item {
       case .archive: "archiving"
       }
     let again = HumanText.duration(seconds: interval.components.seconds)
-    return "its \(change) was cut off and can't be finished: \(error). Nothing is lost: what it had in hand is "
+    return
+      "its \(change) was cut off and can't be finished: \(error). Nothing is lost: what it had in hand is "
       + "kept in \(Volume.hiddenFolder), and it is tried again every \(again)"
   }
 }
