@@ -53,13 +53,13 @@ package final class NASStandIn: Sendable {
   package let sshKnownHostsFile: String
 
   private let process: String
-  private let box: Mutex<Box>
+  private let box: Mutex<ScriptBox>
 
   package init(disk: Disk = .ext4, diskMiB: Int = 8192, ssh: Bool = false) throws {
-    let script = String(#filePath.dropLast("TierTestSupport/NASStandIn.swift".count)) + "NAS/nas-stand-in.sh"
-    let box = try Box(["/bin/bash", script, disk.rawValue, String(diskMiB)] + (ssh ? ["ssh"] : []))
+    let box = try ScriptBox(
+      "NAS/nas-stand-in.sh", [disk.rawValue, String(diskMiB)] + (ssh ? ["ssh"] : []))
     let words = try box.answer().split(separator: " ").map(String.init)
-    guard words.count == 3 else { throw Failure(description: "unexpected greeting: \(words)") }
+    guard words.count == 3 else { throw BoxFailure(description: "unexpected greeting: \(words)") }
     address = words[1]
     process = "/proc/\(words[0])"
     let root = "\(process)/root/run/nas"
@@ -109,14 +109,14 @@ package final class NASStandIn: Sendable {
   }
   package func counters() throws -> BlockCounters {
     let fields = try command("counters").split(separator: " ").compactMap { Int($0) }
-    guard fields.count >= 7 else { throw Failure(description: "unexpected counters: \(fields)") }
+    guard fields.count >= 7 else { throw BoxFailure(description: "unexpected counters: \(fields)") }
     return BlockCounters(
       readBytes: fields[2] * 512, writtenBytes: fields[6] * 512, flushes: fields.count > 15 ? fields[15] : 0)
   }
 
   /// Established TCP connections to the NAS.
   package func connections() throws -> Int {
-    guard let count = Int(try command("connections")) else { throw Failure(description: "no number") }
+    guard let count = Int(try command("connections")) else { throw BoxFailure(description: "no number") }
     return count
   }
 
@@ -126,85 +126,13 @@ package final class NASStandIn: Sendable {
     let lines = text.split(separator: "\n").filter { $0.hasPrefix("Tcp:") }.map { $0.split(separator: " ") }
     guard lines.count == 2, let index = lines[0].firstIndex(of: "PassiveOpens"),
       let count = Int(lines[1][index])
-    else { throw Failure(description: "no count of connections") }
+    else { throw BoxFailure(description: "no count of connections") }
     return count
   }
 
   /// Ends it. A second call does nothing.
   package func close() { box.withLock { $0.close() } }
 
-  package struct Failure: Error, CustomStringConvertible {
-    package let description: String
-  }
-
   @discardableResult
-  private func command(_ text: String) throws -> String {
-    try box.withLock { box in
-      try box.send(text)
-      return try box.answer()
-    }
-  }
-}
-
-/// The script's process and the socket that is its stdin and stdout. Closing the socket ends it.
-private final class Box {
-  private var socket: Int32
-  private var process: pid_t = 0
-  private var received: [UInt8] = []
-
-  init(_ arguments: [String]) throws {
-    var ends: [Int32] = [-1, -1]
-    // Close-on-exec from the start: a process that another test spawns meanwhile must not keep the box alive.
-    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
-      throw NASStandIn.Failure(description: "socketpair: \(errno)")
-    }
-    socket = ends[0]
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 0)
-    posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
-    var argv: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
-    let code = posix_spawn(&process, arguments[0], &actions, nil, &argv, environ)
-    argv.forEach { free($0) }
-    posix_spawn_file_actions_destroy(&actions)
-    Glibc.close(ends[1])
-    guard code == 0 else { throw NASStandIn.Failure(description: "cannot start \(arguments): \(code)") }
-  }
-
-  deinit { close() }
-
-  func send(_ line: String) throws {
-    let bytes = Array((line + "\n").utf8)
-    guard Glibc.send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
-      throw NASStandIn.Failure(description: "the NAS stand-in is gone (\(line): errno \(errno))")
-    }
-  }
-
-  /// What follows `ok`. Loaded machines are slow, but not endlessly.
-  func answer() throws -> String {
-    while true {
-      if let end = received.firstIndex(of: UInt8(ascii: "\n")) {
-        let line = String(decoding: received[..<end], as: UTF8.self)
-        received.removeSubrange(...end)
-        guard line.hasPrefix("ok") else { throw NASStandIn.Failure(description: line) }
-        return String(line.dropFirst(3))
-      }
-      var waiting = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
-      guard poll(&waiting, 1, 60_000) == 1 else {
-        throw NASStandIn.Failure(description: "the NAS stand-in doesn't answer")
-      }
-      var buffer = [UInt8](repeating: 0, count: 4096)
-      let count = read(socket, &buffer, buffer.count)
-      guard count > 0 else { throw NASStandIn.Failure(description: "the NAS stand-in ended by itself") }
-      received += buffer[..<count]
-    }
-  }
-
-  func close() {
-    guard socket >= 0 else { return }
-    Glibc.close(socket)
-    socket = -1
-    var status: Int32 = 0
-    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
-  }
+  private func command(_ text: String) throws -> String { try box.withLock { try $0.command(text) } }
 }

@@ -69,7 +69,7 @@ struct Apps {
 
   /// When tierd knows all that.
   func changeTheirMinds() throws {
-    try files.rename(Self.draftFolder, to: Self.folder, .keepExisting, at: "test.rename")
+    try files.rename(Self.draftFolder, to: Self.folder, .replace, at: "test.rename")
     try each(.renamedLater) {
       try files.rename(sibling(of: $0.path, "draft"), to: $0.path, .keepExisting, at: "test.rename")
     }

@@ -35,6 +35,14 @@ struct EndToEndTests {
     try run(site, MixedTree(seed: 1, files: 2000, largest: 64 << 20, below: "tree"))
   }
 
+  @Test(
+    "the same on GlusterFS", .enabled(if: GlusterVolume.obstacle == nil, "\(GlusterVolume.skipReason)"))
+  func mainJobOnGlusterFS() throws {
+    let site = try Site(.nfs, policies: Self.policies, cache: .gluster(try GlusterVolume()))
+    defer { site.close() }
+    try run(site, MixedTree(seed: 3, files: 120, largest: 16 << 20, below: "tree"))
+  }
+
   private func run(_ site: Site, _ tree: MixedTree) throws {
     let apps = try Apps(tree, in: site.cache)
     try apps.writeWhileNobodyWatches()

@@ -13,28 +13,47 @@ enum Transport: String, CaseIterable, CustomTestStringConvertible {
   var testDescription: String { rawValue }
 }
 
+/// What the cache is.
+enum Cache {
+  case disk(LoopFileSystem)
+  case gluster(GlusterVolume)
+
+  static func disk() throws -> Cache { .disk(try LoopFileSystem(.ext4, mebibytes: 1024)) }
+
+  var path: String {
+    switch self {
+    case .disk(let disk): disk.path
+    case .gluster(let volume): volume.path
+    }
+  }
+
+  func close() {
+    if case .gluster(let volume) = self { volume.close() }
+  }
+}
+
 /// A cache, a NAS, and the real programs between them.
 final class Site {
   let nas: NASStandIn
   let transport: Transport
-  private let cacheDisk: LoopFileSystem
+  private let volumeDisk: Cache
   private let folder: TemporaryDirectory
   private var running: DaemonRun?
 
   /// Why there can be none here.
   static var obstacle: String? { NASStandIn.obstacle ?? TreePicture.obstacle }
 
-  init(_ transport: Transport, policies: [String]) throws {
+  init(_ transport: Transport, policies: [String], cache: Cache? = nil) throws {
     self.transport = transport
     nas = try NASStandIn(diskMiB: 2048)
-    cacheDisk = try LoopFileSystem(.ext4, mebibytes: 1024)
+    volumeDisk = try cache ?? .disk()
     let target =
       switch transport {
       case .nfs: "nfs: { host: \(nas.address), export: \(nas.nfsExport) }"
       case .rsync:
         "rsync: { host: \(nas.address), module: \(nas.rsyncModule), user: \(nas.rsyncUser), secretsFile: secret }"
       }
-    folder = try DaemonRun.prepare(cache: cacheDisk.path, target: target, policies: policies)
+    folder = try DaemonRun.prepare(cache: volumeDisk.path, target: target, policies: policies)
     try folder.fileSystem().put(at("secret"), nas.rsyncPassword + "\n", mode: 0o600)
   }
 
@@ -42,10 +61,11 @@ final class Site {
     running?.stop()
     running = nil
     nas.close()
+    volumeDisk.close()
   }
 
   /// The volume's root.
-  var cache: String { cacheDisk.path }
+  var cache: String { volumeDisk.path }
   /// Where the volume's copies lie, as the NAS itself sees them.
   var copies: String { (transport == .nfs ? nas.nfsFolder : nas.rsyncFolder) + "/vol" }
   var daemon: DaemonRun { running! }
