@@ -44,6 +44,12 @@ struct Doctor {
           name: "\(name): watching", result: .ok,
           text: "\(condition.coverage.watchedDirectories) directories watched, no gaps"))
     }
+    if let away = condition.bricksAway {
+      checks.append(
+        DoctorCheck(
+          name: "\(name): bricks", result: .warning, text: away,
+          fix: "gluster volume status tells which process or machine is down"))
+    }
     checks.append(space(name, condition))
     return checks
   }

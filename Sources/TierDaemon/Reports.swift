@@ -46,7 +46,7 @@ extension EngineControl {
       state: condition.scanReason == nil ? .idle : .running, reason: condition.scanReason ?? "",
       filesSeen: condition.scannedFiles, filesExpected: condition.filesInLastScan,
       lastCompleted: condition.lastScan.map { UTCTime($0) })
-    report.problems = [condition.problem].compactMap { $0 }
+    report.problems = [condition.problem, condition.bricksAway].compactMap { $0 }
     report.problems += try service.volume?.unfinishedProblems() ?? []
     return report
   }

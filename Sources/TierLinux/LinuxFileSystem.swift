@@ -10,6 +10,8 @@ package final class LinuxFileSystem: FileSystem {
   package let rootPath: [UInt8]
   private let root: Descriptor
   private let knowsRenameFlags: Bool
+  package let isShared: Bool
+  private let gluster: GlusterMount?
 
   /// `path` is the administrator's: symbolic links in it are followed, once, here. `renameFlags: false` is for
   /// tests of what can be done where the file system lacks them.
@@ -28,6 +30,9 @@ package final class LinuxFileSystem: FileSystem {
         code: .volumeUnavailable)
     }
     root = Descriptor(owning: descriptor)
+    let mount = try? MountTable.mount(of: root.raw)
+    isShared = mount?.isRemote ?? false
+    gluster = mount.flatMap(GlusterMount.init)
     let probe = tier_open_beneath(root.raw, ".", tier_O_PATH | tier_O_DIRECTORY, 0)
     guard probe >= 0 else {
       throw TierError(
@@ -102,6 +107,14 @@ package final class LinuxFileSystem: FileSystem {
     try check(tier_statfs(root.raw, &raw), "fstatfs", .root)
     return FileSystemSpace(
       total: Int64(clamping: raw.total_bytes), available: Int64(clamping: raw.available_bytes))
+  }
+
+  package func sight(at site: CallSite) throws(SyscallError) -> Sight { try gluster?.sight() ?? .whole }
+
+  package func isHeldOpen(_ path: RelativePath, at site: CallSite) throws(SyscallError) -> Bool {
+    guard gluster != nil else { return false }
+    let count = try attribute(GlusterMount.openCount, of: path, at: site)
+    return GlusterMount.isOpen(count)
   }
 
   // MARK: Names

@@ -42,9 +42,13 @@ package struct MountTable: Sendable {
     let descriptor = tier_open(path, tier_O_PATH, 0)
     guard descriptor >= 0 else { throw SyscallError(call: "open", path: printable, errno: -descriptor) }
     defer { _ = tier_close(descriptor) }
+    return try mount(of: descriptor)
+  }
+
+  static func mount(of descriptor: Int32) throws(SyscallError) -> Mount? {
     var raw = tier_status()
     let result = tier_statx(descriptor, "", &raw)
-    guard result >= 0 else { throw SyscallError(call: "statx", path: printable, errno: -result) }
+    guard result >= 0 else { throw SyscallError(call: "statx", path: "", errno: -result) }
     return try current().mounts.last { $0.id == raw.mount_id }
   }
 }

@@ -42,7 +42,7 @@ final class Bench {
   private(set) var loop: VolumeLoop
   private let parts: Parts
 
-  var cache: String { folder.path("cache") }
+  let cache: String
   /// Where the target's content can be looked at.
   let nas: String
 
@@ -52,9 +52,10 @@ final class Bench {
     release: .init(after: .seconds(86_400), keepBelow: 1), keepDeleted: .seconds(86_400))
 
   /// `renameFlags: false`: a volume like GlusterFS, whose renames can neither exchange nor keep what is there.
+  /// `cache`: a folder that exists already, on a file system of its own kind.
   init(
     policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning(), renameFlags: Bool = true,
-    in folder: TemporaryDirectory? = nil, faults: FaultPlan = FaultPlan(),
+    in folder: TemporaryDirectory? = nil, cache: String? = nil, faults: FaultPlan = FaultPlan(),
     targetFaults: FaultPlan = FaultPlan(), target: (target: any Target, folder: String)? = nil,
     watching: @escaping (String) throws -> any Watcher = { _ in SilentWatcher() }
   ) throws {
@@ -63,8 +64,10 @@ final class Bench {
     self.faults = faults
     self.targetFaults = targetFaults
     for name in ["cache", "nas", "second", "state"] { mkdir(folder.path(name), 0o755) }
+    let root = cache ?? folder.path("cache")
+    self.cache = root
     configuration = Configuration(
-      stateDirectory: folder.path("state"), volumes: [.init(name: "vol", path: folder.path("cache"))],
+      stateDirectory: folder.path("state"), volumes: [.init(name: "vol", path: root)],
       targets: ["nas", "second"].map { .init(name: $0, kind: .directory(path: folder.path($0))) })
     nas = target?.folder ?? folder.path("nas")
     let target =
@@ -75,7 +78,6 @@ final class Bench {
     let second = DirectoryTarget(name: "second", path: folder.path("second"), memory: .none) {
       path throws(TierError) in try LinuxFileSystem(root: path)
     }
-    let root = folder.path("cache")
     parts = Parts(configuration: configuration, tuning: tuning, clock: clock, targets: [target, second]) {
       () throws(TierError) in
       FaultInjectingFileSystem(try LinuxFileSystem(root: root, renameFlags: renameFlags), faults)

@@ -104,6 +104,16 @@ package struct FaultInjectingFileSystem: FileSystem {
     try at(site, "fstatfs", .root) { () throws(SyscallError) in try real.space(at: site) }
   }
 
+  package var isShared: Bool { real.isShared }
+
+  package func sight(at site: CallSite) throws(SyscallError) -> Sight {
+    try at(site, "read", .root) { () throws(SyscallError) in try real.sight(at: site) }
+  }
+
+  package func isHeldOpen(_ path: RelativePath, at site: CallSite) throws(SyscallError) -> Bool {
+    try at(site, "lgetxattr", path) { () throws(SyscallError) in try real.isHeldOpen(path, at: site) }
+  }
+
   private func at<Value>(
     _ site: CallSite, _ call: String, _ path: RelativePath, _ body: () throws(SyscallError) -> Value
   ) throws(SyscallError) -> Value {

@@ -40,6 +40,22 @@ package protocol FileSystem: Sendable {
   func setOwner(of path: RelativePath, owner: UInt32, group: UInt32, at site: CallSite) throws(SyscallError)
 
   func space(at site: CallSite) throws(SyscallError) -> FileSystemSpace
+
+  /// True where others change the tree without this machine's kernel hearing of it: only a scan shows that.
+  var isShared: Bool { get }
+  /// How much of the tree can be seen. Where it is on several machines, some of them may be away.
+  func sight(at site: CallSite) throws(SyscallError) -> Sight
+  /// True where a process has the file open, on whatever machine and through whatever mount, this process's own
+  /// descriptors included. False as well where the file system doesn't count: there only leases tell.
+  func isHeldOpen(_ path: RelativePath, at site: CallSite) throws(SyscallError) -> Bool
+}
+
+package enum Sight: Hashable, Sendable {
+  case whole
+  /// Every file is in sight, but perhaps not as it was left last. What is away, for messages.
+  case outdated([String])
+  /// Files that are away look deleted.
+  case partial([String])
 }
 
 package struct DirectoryEntry: Hashable, Sendable {

@@ -11,12 +11,23 @@ extension Engine {
     }
     let settled = Countdown(services.count) { [self] in openWindows(for: scopes, handle) }
     for service in services {
-      service.settleNow { error in
+      let unheard = scopes.flatMap { places($0, in: service.configuration.name) }
+      service.settleNow(unheard: unheard) { error in
         if let error { handle.fail("volume \(service.configuration.name): \(error)") }
         settled.partEnded()
       }
     }
     return handle
+  }
+
+  private func places(_ scope: Scope, in volume: String) -> [RelativePath] {
+    switch scope {
+    case .all: [.root]
+    case .volume(let name): name == volume ? [.root] : []
+    case .paths(let name, let paths): name == volume ? paths : []
+    case .policy(let name):
+      context.policies.current.policy(named: name).map { $0.volume == volume ? [$0.path] : [] } ?? []
+    }
   }
 
   private func openWindows(for scopes: [Scope], _ handle: RequestHandle) {

@@ -26,6 +26,9 @@ final class MissingNames {
     return overflowed
   }
 
+  /// None can be judged now: all wait as long again.
+  func postpone(now: Duration) { since = since.mapValues { _ in now } }
+
   func nextDue(grace: Duration) -> Duration? { since.values.min().map { $0 + grace } }
 }
 
@@ -35,9 +38,7 @@ struct MissingJudge {
   let reconciler: Reconciler
 
   func judge(_ path: RelativePath) throws(TierError) {
-    guard volume.isStillThere() else {
-      throw TierError(.volumeUnavailable, "volume \(volume.name) is gone", disposition: .retry)
-    }
+    if let absence = volume.absence() { throw absence }
     let status = try wrapping("while making sure that it was deleted") { () throws(SyscallError) in
       try volume.files.status(of: path, at: "missing.status")
     }
@@ -46,6 +47,8 @@ struct MissingJudge {
       try volume.files.status(of: path.parent, at: "missing.parent")
     }
     if let parent, !volume.holds(parent) { return }
+    // Looked at again: what made the name missing may have come to light only now.
+    if status == nil, try volume.blindSpot() != nil { return reconciler.missing(path) }
     // Something else may stand there by now; what the catalog has under the name is gone all the same.
     if status?.kind != .directory { try forgetDirectory(at: path) }
     switch status?.kind {

@@ -89,6 +89,7 @@ final class Releaser {
     if let reason = refusal(row) { return .held(id, reason: reason) }
     guard let copy = row.copy else { return .held(id, reason: "it has no copy") }
     volume.noteOwnUse(of: path)
+    if try isHeldOpen(path, "release.isHeldOpen") { return hold(id, path, "a process has it open") }
     guard let file = try openQuietly(path) else { return hold(id, path, "it changed") }
     defer { file.close() }
     guard try lease(file, .againstAll, "release.lease") else {
@@ -121,7 +122,8 @@ final class Releaser {
       try putBack(intent)
       return hold(id, path, "\(error)")
     }
-    guard let old, old.inode == status.inode, old.links == 1 else {
+    // On GlusterFS what another client wrote a moment ago may have come to light only by the swap.
+    guard let old, old.links == 1, old.version.hasSameContent(as: status.version) else {
       try putBack(intent)
       return hold(id, path, "it was opened or replaced at the last moment")
     }
@@ -214,6 +216,7 @@ final class Releaser {
 
   /// Nobody wrote to the old inode, and nobody is about to.
   private func isUntouched(_ hidden: RelativePath, _ version: FileVersion) throws(TierError) -> Bool {
+    if try isHeldOpen(hidden, "release.lingerIsHeldOpen") { return false }
     guard let file = try openQuietly(hidden) else { return false }
     defer { file.close() }
     guard try lease(file, .againstWriters, "release.lingerLease") else { return false }
@@ -265,6 +268,13 @@ final class Releaser {
     } catch {
       if error.isMissing || error.isLink || error.isOtherKind { return nil }
       throw TierError(error, while: "opening it for release")
+    }
+  }
+
+  /// Leases are this kernel's; on GlusterFS the bricks know who else has it open.
+  private func isHeldOpen(_ path: RelativePath, _ site: CallSite) throws(TierError) -> Bool {
+    try wrapping("while making sure that nobody has it open") { () throws(SyscallError) in
+      try volume.files.isHeldOpen(path, at: site)
     }
   }
 

@@ -93,6 +93,7 @@ package final class Volume: Sendable {
   func isBeingWritten(_ path: RelativePath) throws(TierError) -> Bool {
     try wrapping("while looking for writers") { () throws(SyscallError) in
       do throws(SyscallError) {
+        if try files.isHeldOpen(path, at: "recovery.isHeldOpen") { return true }
         let file = try files.open(path, .read, at: "recovery.open")
         defer { file.close() }
         return try file.isOpenForWriting(at: "recovery.lease")

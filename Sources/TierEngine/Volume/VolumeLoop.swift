@@ -65,10 +65,12 @@ final class VolumeLoop {
   }
 
   /// Looks at once at all that events told. For `flush`, which must not miss what was written just before, and for
-  /// `undelete`, which must not miss what was deleted just before.
-  func settleNow(scanning: Bool = true) -> TierError? {
+  /// `undelete`, which must not miss what was deleted just before. `unheard`: where to look as well if others may
+  /// have changed something without an event.
+  func settleNow(scanning: Bool = true, unheard: [RelativePath] = []) -> TierError? {
     do throws(TierError) {
       try drain()
+      if volume.files.isShared { try look(unheard.map { .subtree($0) }) }
       try look(hints.takeDue(now: volume.clock.monotonic + .seconds(1_000_000)))
       try look(volume.takeExaminations().map { .changed($0) })
       while scanning, isInDoubt {
@@ -152,9 +154,10 @@ final class VolumeLoop {
 
   private func take(_ news: [Hint]) throws(TierError) {
     if news.contains(.volumeGone) {
-      throw TierError(
-        .volumeUnavailable, "volume \(volume.name) was unmounted", path: volume.configuration.path,
-        disposition: .retry)
+      throw volume.absence()
+        ?? TierError(
+          .volumeUnavailable, "volume \(volume.name) was unmounted", path: volume.configuration.path,
+          disposition: .retry)
     }
     hints.add(news, now: volume.clock.monotonic)
   }
@@ -173,7 +176,7 @@ final class VolumeLoop {
       try reconciler.used(path)
     case .subtree(let path):
       if path.isRoot {
-        scanNeeded("the root changed")
+        scanNeeded("something may have changed anywhere")
       } else if try reconciler.name(path) {
         try subtree(path)
       }
@@ -277,18 +280,24 @@ final class VolumeLoop {
 
   // MARK: The rest
 
+  /// Where a part of a shared volume is away, nothing is judged: what looks deleted may be there, and come back.
   private func judgeMissing(grace: Duration) throws(TierError) {
+    let now = volume.clock.monotonic
+    let isDue = missing.nextDue(grace: grace).map { $0 <= now } ?? false
+    guard isDue || missing.overflowed else { return }
+    if try volume.blindSpot() != nil { return missing.postpone(now: now) }
     if missing.takeOverflow() {
       scanNeeded("more names vanished at once than are kept in memory")
     }
     let judge = MissingJudge(volume: volume, reconciler: reconciler)
-    for path in missing.takeDue(grace: grace, now: volume.clock.monotonic) {
+    for path in missing.takeDue(grace: grace, now: now) {
       do throws(TierError) { try judge.judge(path) } catch { try leaveAlone(.changed(path), error) }
     }
   }
 
   private func housekeeping() throws(TierError) {
-    guard volume.isStillThere() else { return try take([.volumeGone]) }
+    if let absence = volume.absence() { throw absence }
+    let away = try volume.blindSpot() ?? []
     let space = try wrapping("while asking for free space") { () throws(SyscallError) in
       try volume.files.space(at: "volume.space")
     }
@@ -297,6 +306,7 @@ final class VolumeLoop {
     service.update {
       $0.space = space
       $0.isFull = turn == .stuck
+      $0.away = away
       $0.coverage = watcher.coverage
     }
     if turn == .stuck { service.engine.volumeIsFull(volume) }

@@ -16,6 +16,7 @@ extension Volume {
     guard let root, root.kind == .directory else {
       throw unavailable(configuration, "is not a folder: mount the volume or correct volumes.path")
     }
+    if let error = try incompleteness(configuration, files) { throw error }
     try checkMarker(configuration, row: row, files: files, catalog: catalog)
     let attribute = try identityAttribute(files)
     let epoch = Epoch(row.epoch.value + 1)
@@ -25,10 +26,52 @@ extension Volume {
       root: root, commit: commit, catalog: catalog, clock: clock, policies: policies, tuning: tuning)
   }
 
-  /// False once the volume was unmounted, or something was mounted over it.
-  func isStillThere() -> Bool {
-    guard (try? files.rootIsInPlace(at: "volume.recheck")) == true else { return false }
-    return (try? files.status(of: Self.marker, at: "volume.recheck.marker")) != nil
+  func isStillThere() -> Bool { absence() == nil }
+
+  /// Why nothing may be concluded any more: the volume was unmounted, something was mounted over it, its client or a
+  /// part of it is gone. Nil while it is there.
+  func absence() -> TierError? {
+    do throws(TierError) {
+      let purpose = "while making sure that the volume is there"
+      let isInPlace = try wrapping(purpose) { () throws(SyscallError) in
+        try files.rootIsInPlace(at: "volume.recheck")
+      }
+      if !isInPlace {
+        return Self.unavailable(configuration, "was unmounted, or something was mounted over it")
+      }
+      if let error = try Self.incompleteness(configuration, files) { return error }
+      let marker = try wrapping(purpose) { () throws(SyscallError) in
+        try files.status(of: Self.marker, at: "volume.recheck.marker")
+      }
+      return marker == nil ? Self.unavailable(configuration, "lacks its marker \(Self.marker)") : nil
+    } catch {
+      return error
+    }
+  }
+
+  /// Of what is spread over several machines: names that are away look deleted.
+  private static func incompleteness(_ configuration: Configuration.Volume, _ files: any FileSystem)
+    throws(TierError) -> TierError?
+  {
+    let sight = try wrapping("while looking for its bricks") { () throws(SyscallError) in
+      try files.sight(at: "volume.sight")
+    }
+    guard case .partial(let away) = sight else { return nil }
+    return unavailable(
+      configuration,
+      "isn't whole: \(away.joined(separator: ", ")) can't be reached, and what is there looks deleted. Nothing is "
+        + "touched until it is back")
+  }
+
+  /// Nil where a missing name is really missing; else what is away.
+  func blindSpot() throws(TierError) -> [String]? {
+    let sight = try wrapping("while looking for its bricks") { () throws(SyscallError) in
+      try files.sight(at: "volume.sight")
+    }
+    switch sight {
+    case .whole: return nil
+    case .outdated(let away), .partial(let away): return away
+    }
   }
 
   private static func checkMarker(

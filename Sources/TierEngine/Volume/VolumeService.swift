@@ -87,10 +87,12 @@ package final class VolumeService: Sendable {
 
   /// Compares what recent events told at once, without waiting for quiet, then calls back on the thread. A scan
   /// that a doubt asked for may take minutes: with `scanning`, it is waited for.
-  package func settleNow(scanning: Bool = true, _ done: @escaping @Sendable (TierError?) -> Void) {
+  package func settleNow(
+    scanning: Bool = true, unheard: [RelativePath] = [], _ done: @escaping @Sendable (TierError?) -> Void
+  ) {
     enqueue { loop in
       switch loop {
-      case .success(let loop): done(loop.settleNow(scanning: scanning))
+      case .success(let loop): done(loop.settleNow(scanning: scanning, unheard: unheard))
       case .failure(let error): done(error)
       }
     }
@@ -175,6 +177,12 @@ package struct VolumeCondition: Sendable, Hashable {
   package var lastScan: Timestamp?
   package var space: FileSystemSpace?
   package var isFull = false
+  /// Bricks that can't be reached, while others hold all files.
+  package var away: [String] = []
+  package var bricksAway: String? {
+    if away.isEmpty { return nil }
+    return "\(away.joined(separator: ", ")) can't be reached; what is deleted meanwhile stays on the target"
+  }
   package var watchingSince: Timestamp?
 
   package init() {}
