@@ -5,7 +5,7 @@ import TierCore
 
 extension SQLiteCatalog {
   package func together<Result>(_ body: () throws(TierError) -> Result) throws(TierError) -> Result {
-    if transaction.database != nil { return try body() }
+    if transaction.database != nil { return try write { _ in try body() } }
     return try write { db in
       transaction.open(db)
       defer { transaction.close() }

@@ -51,6 +51,23 @@ import TierLinux
     #expect(isKnownElsewhere("file"))
   }
 
+  @Test func undoesAFailedPartAlone() throws {
+    let (before, undone, after) = (fixture.file("before"), fixture.file("undone"), fixture.file("after"))
+    try catalog.together { () throws(TierError) in
+      try catalog.apply([.put(before)])
+      #expect(throws: TierError.self) {
+        try catalog.together { () throws(TierError) in
+          try catalog.apply([.put(undone)])
+          throw TierError(.internalFault, "a fault")
+        }
+      }
+      try catalog.together { () throws(TierError) in try catalog.apply([.put(after)]) }
+    }
+    #expect(isKnownElsewhere("before"))
+    #expect(isKnownElsewhere("after"))
+    #expect(!isKnownElsewhere("undone"))
+  }
+
   @Test func undoesAFailedCallAlone() throws {
     let (kept, undone) = (fixture.file("kept"), fixture.file("undone"))
     var unknown = fixture.file("unknown")

@@ -6,7 +6,8 @@
 package protocol Catalog: Sendable {
   /// All calls that `body` makes on this thread are one transaction: they see each other at once, and are durable
   /// together when this returns, or undone together where `body` throws. Other threads see the state before;
-  /// those that write wait, so `body` is short and waits for nobody who may be waiting for the catalog.
+  /// those that write wait, so `body` is short and waits for nobody who may be waiting for the catalog. Within
+  /// another it is a part of that one, which alone is undone where `body` throws.
   func together<Result>(_ body: () throws(TierError) -> Result) throws(TierError) -> Result
 
   // MARK: Volumes and directories

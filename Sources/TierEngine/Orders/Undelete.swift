@@ -5,40 +5,55 @@ struct Undelete {
   let volume: Volume
   let context: EngineContext
 
-  func revive(_ removal: Removal) throws(TierError) -> CatalogFile {
+  /// In one transaction; what fails for one of them leaves the others alone.
+  func revive(_ removals: [Removal]) throws(TierError) -> [Result<CatalogFile, TierError>] {
+    try volume.committingTogether { () throws(TierError) in
+      var outcomes: [Result<CatalogFile, TierError>] = []
+      for removal in removals {
+        do throws(TierError) {
+          outcomes.append(
+            .success(try context.catalog.together { () throws(TierError) in try revive(removal) }))
+        } catch {
+          if error.code == .catalog { throw error }
+          outcomes.append(.failure(error))
+        }
+      }
+      return outcomes
+    }
+  }
+
+  private func revive(_ removal: Removal) throws(TierError) -> CatalogFile {
     guard let name = removal.path.name, let id = removal.id else {
       throw TierError(.badRequest, "not a file")
     }
-    return try volume.committingTogether { () throws(TierError) in
-      let parent = try parentDirectory(of: removal.path)
-      let copy = try volume.copyTakenBack(from: removal)
-      var file = CatalogFile(
-        volume: volume.id, directory: parent, name: name, state: .released,
-        version: FileVersion(
-          inode: 0, size: copy.size, modified: copy.modified, changed: copy.modified), links: 1,
-        owner: copy.metadata.owner, mode: copy.metadata.mode, allocated: 0, firstSeen: volume.clock.now,
-        lastUsed: volume.clock.now, copy: copy)
-      let hidden = volume.hiddenPath(ArchiveID.random())
-      let stub = try context.stubs(for: volume).make(copy, of: file, at: hidden, in: volume)
-      do throws(SyscallError) {
-        try volume.files.rename(hidden, to: removal.path, .keepExisting, at: "undelete.place")
-      } catch {
-        try? volume.files.unlink(hidden, at: "undelete.unlink")
-        guard error.isTaken else { throw TierError(error, while: "undeleting it") }
-        throw TierError(
-          .fileChanged, "a file of that name exists: move it away first, then undelete again")
-      }
-      file.observeStub(stub)
-      volume.judge(&file, at: removal.path)
-      // Of another file of that name, whose deletion was not noticed yet.
-      let earlier = try volume.forgetting(try context.catalog.file(named: name, in: parent))
-      let move = volume.move(for: file).map { [$0] } ?? []
-      try context.catalog.apply(earlier + [.forgetRemoval(id), .put(file)] + move)
-      guard let stored = try context.catalog.file(named: name, in: parent) else {
-        throw TierError(.internalFault, "the catalog lost what it was just given", disposition: .retry)
-      }
-      return stored
+    let parent = try parentDirectory(of: removal.path)
+    let copy = try volume.copyTakenBack(from: removal)
+    var file = CatalogFile(
+      volume: volume.id, directory: parent, name: name, state: .released,
+      version: FileVersion(
+        inode: 0, size: copy.size, modified: copy.modified, changed: copy.modified), links: 1,
+      owner: copy.metadata.owner, mode: copy.metadata.mode, allocated: 0, firstSeen: volume.clock.now,
+      lastUsed: volume.clock.now, copy: copy)
+    let hidden = volume.hiddenPath(ArchiveID.random())
+    let stub = try context.stubs(for: volume).make(copy, of: file, at: hidden, in: volume)
+    do throws(SyscallError) {
+      try volume.files.rename(hidden, to: removal.path, .keepExisting, at: "undelete.place")
+    } catch {
+      try? volume.files.unlink(hidden, at: "undelete.unlink")
+      guard error.isTaken else { throw TierError(error, while: "undeleting it") }
+      throw TierError(
+        .fileChanged, "a file of that name exists: move it away first, then undelete again")
     }
+    file.observeStub(stub)
+    volume.judge(&file, at: removal.path)
+    // Of another file of that name, whose deletion was not noticed yet.
+    let earlier = try volume.forgetting(try context.catalog.file(named: name, in: parent))
+    let move = volume.move(for: file).map { [$0] } ?? []
+    try context.catalog.apply(earlier + [.forgetRemoval(id), .put(file)] + move)
+    guard let stored = try context.catalog.file(named: name, in: parent) else {
+      throw TierError(.internalFault, "the catalog lost what it was just given", disposition: .retry)
+    }
+    return stored
   }
 
   /// Directories that were deleted with their files are made again.
@@ -96,12 +111,12 @@ extension Engine {
     var seen: Set<RelativePath> = []
     var after: Removal?
     while true {
-      let page = try context.catalog.removals(at: path, in: volume.id, after: after, limit: 512)
-      for removal in page where seen.insert(removal.path).inserted {
-        do throws(TierError) {
-          revived.append((try undelete.revive(removal), removal.path))
-        } catch {
-          handle.fail("\(volume.absolute(removal.path)): \(error.message)")
+      let page = try context.catalog.removals(at: path, in: volume.id, after: after, limit: 64)
+      let newest = page.filter { seen.insert($0.path).inserted }
+      for (removal, outcome) in zip(newest, try undelete.revive(newest)) {
+        switch outcome {
+        case .success(let file): revived.append((file, removal.path))
+        case .failure(let error): handle.fail("\(volume.absolute(removal.path)): \(error.message)")
         }
       }
       guard let last = page.last else { return revived }
