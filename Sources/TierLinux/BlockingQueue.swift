@@ -1,13 +1,13 @@
 import Glibc
 
 /// Hands values from thread to thread, in order. Unbounded by itself: what circulates in it is bounded.
-final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
+package final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let filled = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
   private var elements: [Element] = []
   private var head = 0
 
-  init() {
+  package init() {
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(filled, nil)
   }
@@ -19,7 +19,7 @@ final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func push(_ element: Element) {
+  package func push(_ element: Element) {
     pthread_mutex_lock(mutex)
     elements.append(element)
     pthread_cond_signal(filled)
@@ -27,7 +27,7 @@ final class BlockingQueue<Element: Sendable>: @unchecked Sendable {
   }
 
   /// Waits for an element.
-  func pop() -> Element {
+  package func pop() -> Element {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     while head == elements.count { pthread_cond_wait(filled, mutex) }

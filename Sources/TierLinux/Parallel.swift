@@ -1,9 +1,8 @@
 import Synchronization
-import TierLinux
 
 /// Works on the items with `width` threads of its own; `onResult` runs on the caller's, in the order of
 /// completion. When it throws, no further item is begun, and those begun are waited for.
-func inParallel<Item: Sendable, Output: Sendable, Failure: Error>(
+package func inParallel<Item: Sendable, Output: Sendable, Failure: Error>(
   _ items: [Item], width: Int, work: @escaping @Sendable (Item) -> Output,
   onResult: (Item, Output) throws(Failure) -> Void
 ) throws(Failure) {

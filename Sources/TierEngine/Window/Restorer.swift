@@ -8,16 +8,24 @@ struct Restorer {
   let run: WindowRun
   let session: any TargetSession
 
-  private struct Prepared {
+  private struct Wanted {
     /// All who wait for this file: one transfer serves them.
     var orders: [RestoreOrder]
     var row: CatalogFile
-    var volume: Volume
-    var path: RelativePath
-    var copy: ArchivedCopy
+    let volume: Volume
+    let path: RelativePath
+    let copy: ArchivedCopy
     var intent: Intent
-    var hidden: RelativePath
-    var file: any OpenFile
+
+    var hidden: RelativePath { volume.hiddenPath(copy.archiveID) }
+  }
+
+  private struct Prepared {
+    let wanted: Wanted
+    let file: any OpenFile
+
+    var volume: Volume { wanted.volume }
+    var copy: ArchivedCopy { wanted.copy }
   }
 
   /// Everything that people and apps wait for, until nobody waits.
@@ -36,10 +44,9 @@ struct Restorer {
 
   /// Each order is answered exactly once; `done` ignores a second answer.
   private func serve(_ orders: [RestoreOrder]) throws(TierError) {
-    var batch: [ArchiveID: Prepared] = [:]
+    var batch: [ArchiveID: Wanted] = [:]
     // Copies of one stub share their content on the target: one after the other.
     var later: [RestoreOrder] = []
-    defer { for item in batch.values { item.file.close() } }
     for order in orders {
       do throws(TierError) {
         guard let (row, copy) = try wanted(order) else { continue }
@@ -50,17 +57,19 @@ struct Restorer {
             later.append(order)
           }
         } else {
-          batch[copy.archiveID] = try prepare(order, row, copy, besides: batch.values)
+          batch[copy.archiveID] = try plan(order, row, copy, besides: batch.values)
         }
       } catch {
         order.done(.failure(error))
         if error.code == .catalog { throw error }
       }
     }
+    let prepared = try prepare(batch.values.sorted { $0.copy.path < $1.copy.path })
+    defer { for item in prepared { item.file.close() } }
     do throws(TierError) {
-      try transfer(Array(batch.values))
+      try transfer(prepared)
     } catch {
-      for item in batch.values { try abandon(item, error) }
+      for item in prepared { try abandon(item.wanted, error) }
       throw error
     }
     if !later.isEmpty { try serve(later) }
@@ -71,21 +80,31 @@ struct Restorer {
     let downloads = batch.map { item in
       Download(
         path: item.copy.path, destination: item.file,
-        destinationPath: item.volume.files.rootPath + [.slash] + item.hidden.bytes, size: item.copy.size)
+        destinationPath: item.volume.files.rootPath + [.slash] + item.wanted.hidden.bytes,
+        size: item.copy.size)
     }
     var fetched: [(Prepared, FetchOutcome)] = []
-    try session.fetch(downloads.sorted { $0.path < $1.path }) { download, outcome in
+    try session.fetch(downloads) { download, outcome in
       if let item = byPath[download.path] { fetched.append((item, outcome)) }
     }
+    var whole: [Prepared] = []
     for (item, outcome) in fetched {
       do throws(TierError) {
-        try conclude(item, outcome)
-        for order in item.orders { order.done(.success(item.copy.size)) }
+        try check(item, outcome)
+        whole.append(item)
       } catch {
-        try abandon(item, error)
+        try abandon(item.wanted, error)
+      }
+    }
+    for group in Dictionary(grouping: try dressed(whole), by: \.volume.id).values {
+      for start in stride(from: 0, to: group.count, by: Self.filesPerCommit) {
+        try install(group[start..<min(start + Self.filesPerCommit, group.count)])
       }
     }
   }
+
+  /// What others wait for: the volume's changes stand still meanwhile.
+  private static var filesPerCommit: Int { 64 }
 
   // MARK: Prepare
 
@@ -105,39 +124,57 @@ struct Restorer {
     return (row, copy)
   }
 
-  private func prepare(
-    _ order: RestoreOrder, _ row: CatalogFile, _ copy: ArchivedCopy, besides others: some Sequence<Prepared>
-  ) throws(TierError) -> Prepared {
+  private func plan(
+    _ order: RestoreOrder, _ row: CatalogFile, _ copy: ArchivedCopy, besides others: some Sequence<Wanted>
+  ) throws(TierError) -> Wanted {
     guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else {
       throw TierError(.volumeUnavailable, "its volume isn't there", disposition: .retry)
     }
     let promised = others.reduce(Int64(0)) { $0 + ($1.volume === volume ? $1.copy.size : 0) }
     try reserve(copy.size, besides: promised, on: volume, path)
-    var intent = Intent(
-      kind: .restore, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: copy.target,
-      targetPath: copy.path, archiveID: copy.archiveID, version: row.version, hash: copy.hash,
-      begun: volume.clock.now)
     if let obstacle = try volume.obstacleToHiding(copy.archiveID) {
       throw TierError(.fileBusy, obstacle, path: volume.absolute(path), disposition: .retry)
     }
-    intent.id = try volume.catalog.begin([intent]).first
-    let hidden = volume.hiddenPath(copy.archiveID)
-    do throws(SyscallError) {
-      if try volume.files.status(of: hidden, at: "restore.leftover") != nil {
-        try volume.files.unlink(hidden, at: "restore.unlinkLeftover")
+    let intent = Intent(
+      kind: .restore, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: copy.target,
+      targetPath: copy.path, archiveID: copy.archiveID, version: row.version, hash: copy.hash,
+      begun: volume.clock.now)
+    return Wanted(orders: [order], row: row, volume: volume, path: path, copy: copy, intent: intent)
+  }
+
+  /// Journals all of them, then makes each its hidden file.
+  private func prepare(_ batch: [Wanted]) throws(TierError) -> [Prepared] {
+    if batch.isEmpty { return [] }
+    var prepared: [Prepared] = []
+    for (var item, id) in zip(batch, try run.engine.catalog.begin(batch.map(\.intent))) {
+      item.intent.id = id
+      do throws(SyscallError) {
+        prepared.append(Prepared(wanted: item, file: try makeHidden(for: item)))
+      } catch {
+        try? item.volume.files.unlink(item.hidden, at: "restore.unlinkUnmade")
+        try run.engine.catalog.finish([id], applying: [])
+        let failure = TierError(error, while: "making room for its content")
+        for order in item.orders { order.done(.failure(failure)) }
       }
-      let file = try volume.files.open(hidden, .create(mode: 0o600), at: "restore.create")
-      // From its first byte on: recovery must tell it from an app's file that was swapped out to this name.
-      let identity = IdentityRecord(state: .archived, epoch: volume.epoch, copy: copy)
-      try file.setAttribute(volume.identityAttribute, to: identity.encoded, at: "restore.identity")
-      return Prepared(
-        orders: [order], row: row, volume: volume, path: path, copy: copy, intent: intent, hidden: hidden,
-        file: file)
-    } catch {
-      try? volume.files.unlink(hidden, at: "restore.unlinkUnmade")
-      if let id = intent.id { try volume.catalog.finish([id], applying: []) }
-      throw TierError(error, while: "making room for its content")
     }
+    return prepared
+  }
+
+  private func makeHidden(for item: Wanted) throws(SyscallError) -> any OpenFile {
+    let files = item.volume.files
+    if try files.status(of: item.hidden, at: "restore.leftover") != nil {
+      try files.unlink(item.hidden, at: "restore.unlinkLeftover")
+    }
+    let file = try files.open(item.hidden, .create(mode: 0o600), at: "restore.create")
+    // From its first byte on: recovery must tell it from an app's file that was swapped out to this name.
+    let identity = IdentityRecord(state: .archived, epoch: item.volume.epoch, copy: item.copy)
+    do throws(SyscallError) {
+      try file.setAttribute(item.volume.identityAttribute, to: identity.encoded, at: "restore.identity")
+    } catch {
+      file.close()
+      throw error
+    }
+    return file
   }
 
   private func reserve(_ bytes: Int64, besides promised: Int64, on volume: Volume, _ path: RelativePath)
@@ -157,8 +194,8 @@ struct Restorer {
 
   // MARK: Conclude
 
-  private func conclude(_ item: Prepared, _ outcome: FetchOutcome) throws(TierError) {
-    let shown = item.volume.absolute(item.path)
+  private func check(_ item: Prepared, _ outcome: FetchOutcome) throws(TierError) {
+    let shown = item.volume.absolute(item.wanted.path)
     switch outcome {
     case .fetched(let hash, let size):
       guard hash == item.copy.hash, size == item.copy.size else {
@@ -177,12 +214,24 @@ struct Restorer {
     case .failed(let error):
       throw error
     }
-    try dress(item)
-    try install(item)
+  }
+
+  /// Each waits for the disk, or for the other nodes: several together wait as long as one.
+  private func dressed(_ items: [Prepared]) throws(TierError) -> [Prepared] {
+    var ready: [Prepared] = []
+    try inParallel(items, width: 8) { item in
+      Result { () throws(TierError) in try Self.dress(item) }
+    } onResult: { (item, result) throws(TierError) in
+      switch result {
+      case .success: ready.append(item)
+      case .failure(let error): try abandon(item.wanted, error)
+      }
+    }
+    return ready
   }
 
   /// Gives the new file all that the old one had, and makes it durable.
-  private func dress(_ item: Prepared) throws(TierError) {
+  private static func dress(_ item: Prepared) throws(TierError) {
     let metadata = item.copy.metadata
     try wrapping("while restoring its attributes") { () throws(SyscallError) in
       if item.volume.isPrivileged {
@@ -197,7 +246,7 @@ struct Restorer {
   }
 
   /// What the file had comes first: where a longer path now leaves no room, it goes without tierd's mark.
-  private func setAttributes(_ item: Prepared) throws(SyscallError) {
+  private static func setAttributes(_ item: Prepared) throws(SyscallError) {
     let attributes = item.copy.metadata.attributes
     do throws(SyscallError) {
       for attribute in attributes {
@@ -211,75 +260,140 @@ struct Restorer {
     }
   }
 
-  /// Swaps the file and its stub, wherever the stub is by now.
-  private func install(_ item: Prepared) throws(TierError) {
-    let volume = item.volume
+  /// A file in its place, whose stub still stands under the hidden name.
+  private struct Swapped {
+    let prepared: Prepared
+    let row: CatalogFile
+    let path: RelativePath
+    let file: any OpenFile
+    /// Writers are held back since before anybody could find the file.
+    let isLeased: Bool
+
+    var wanted: Wanted { prepared.wanted }
+  }
+
+  /// Swaps files and their stubs, wherever these are by now; all of one volume. They share one sync of each
+  /// directory, and one transaction.
+  private func install(_ items: ArraySlice<Prepared>) throws(TierError) {
+    guard let volume = items.first?.volume else { return }
+    var installed: [Wanted] = []
+    var failures: [(Wanted, TierError)] = []
     try volume.committing { () throws(TierError) in
-      guard let id = item.row.id, var row = try volume.catalog.file(id), let path = try volume.path(of: row)
-      else {
-        throw TierError(.notFound, "it was deleted while it was restored", path: volume.absolute(item.path))
+      var swapped: [Swapped] = []
+      defer { for item in swapped { item.file.close() } }
+      for item in items {
+        do throws(TierError) { swapped.append(try swap(item)) } catch {
+          failures.append((item.wanted, error))
+        }
       }
-      guard try volume.isStub(path, of: item.copy.archiveID, at: "restore.isStub") else {
-        volume.requestExamination(of: path)
-        throw TierError(
-          .fileChanged, "it was moved or replaced while it was restored: try again",
-          path: volume.absolute(path), disposition: .retry)
-      }
-      let (status, isUntouched) = try swap(item, path)
-      row.state = isUntouched && status.links == 1 ? .archived : .resident
-      row.observe(status)
+      let unsynced = syncParents(of: swapped, in: volume)
       var changes: [CatalogChange] = []
-      let sharing = try volume.catalog.files(withArchiveID: item.copy.archiveID).count
-      if sharing > 1, row.copy?.path != volume.targetPath(of: path) {
-        // The copy is the original's; this one, a copy of its stub, gets its own.
-        changes = try volume.removalChanges(for: row)
-        row.state = .resident
-        row.copy = nil
+      for item in swapped {
+        do throws(TierError) {
+          if let error = unsynced[item.path.parent] { throw error }
+          changes += try conclude(item)
+          installed.append(item.wanted)
+        } catch {
+          failures.append((item.wanted, error))
+        }
       }
-      row.lastUsed = volume.clock.now
-      row.isLost = false
-      row.heldReason = nil
-      if let pin = item.orders.compactMap(\.pinUntil).max() { row.pinnedUntil = pin }
-      volume.judge(&row, at: path)
-      volume.noteOwnUse(of: path)
-      let finished = item.intent.id.map { [$0] } ?? []
-      try volume.catalog.finish(finished, applying: changes + [.put(row)])
+      try volume.catalog.finish(installed.compactMap(\.intent.id), applying: changes)
     }
-    run.touched(volume)
+    for item in installed { tell(item) }
+    for (item, error) in failures { try abandon(item, error) }
+  }
+
+  private func swap(_ item: Prepared) throws(TierError) -> Swapped {
+    let volume = item.volume
+    guard let id = item.wanted.row.id, let row = try volume.catalog.file(id),
+      let path = try volume.path(of: row)
+    else {
+      throw TierError(
+        .notFound, "it was deleted while it was restored", path: volume.absolute(item.wanted.path))
+    }
+    guard try volume.isStub(path, of: item.copy.archiveID, at: "restore.isStub") else {
+      volume.requestExamination(of: path)
+      throw TierError(
+        .fileChanged, "it was moved or replaced while it was restored: try again",
+        path: volume.absolute(path),
+        disposition: .retry)
+    }
+    return try wrapping("while putting it in its place") { () throws(SyscallError) in
+      item.file.close()
+      let file = try volume.files.open(item.wanted.hidden, .read, at: "restore.reopen")
+      do throws(SyscallError) {
+        let isLeased = (try? file.takeLease(.againstWriters, at: "restore.lease")) != nil
+        try swap(item.wanted, with: path)
+        return Swapped(prepared: item, row: row, path: path, file: file, isLeased: isLeased)
+      } catch {
+        file.close()
+        throw error
+      }
+    }
+  }
+
+  private func swap(_ item: Wanted, with path: RelativePath) throws(SyscallError) {
+    let files = item.volume.files
+    try files.swap(item.hidden, with: path, at: "restore.exchange")
+    if let out = try files.status(of: item.hidden, at: "restore.statusStub"), item.row.isStub(out) { return }
+    // An app was faster: its file gets its name back.
+    try files.swap(item.hidden, with: path, at: "restore.exchangeBack")
+    throw .vanished(path)
+  }
+
+  private func syncParents(of items: [Swapped], in volume: Volume) -> [RelativePath: TierError] {
+    var failures: [RelativePath: TierError] = [:]
+    for parent in Set(items.map(\.path.parent)) {
+      do throws(SyscallError) {
+        try volume.files.syncDirectory(parent, at: "restore.syncParent")
+      } catch {
+        failures[parent] = TierError(error, while: "putting it in its place")
+      }
+    }
+    return failures
+  }
+
+  /// Drops the stub. What it means for the catalog that the file is back.
+  private func conclude(_ item: Swapped) throws(TierError) -> [CatalogChange] {
+    let volume = item.wanted.volume
+    let (status, isUntouched) = try wrapping("while putting it in its place") { () throws(SyscallError) in
+      try volume.files.unlink(item.wanted.hidden, at: "restore.unlinkStub")
+      let status = try item.file.status(at: "restore.status")
+      return (status, try item.file.leaseIsUndisturbed(at: "restore.undisturbed") && item.isLeased)
+    }
+    var row = item.row
+    row.state = isUntouched && status.links == 1 ? .archived : .resident
+    row.observe(status)
+    var changes: [CatalogChange] = []
+    let sharing = try volume.catalog.files(withArchiveID: item.wanted.copy.archiveID).count
+    if sharing > 1, row.copy?.path != volume.targetPath(of: item.path) {
+      // The copy is the original's; this one, a copy of its stub, gets its own.
+      changes = try volume.removalChanges(for: row)
+      row.state = .resident
+      row.copy = nil
+    }
+    row.lastUsed = volume.clock.now
+    row.isLost = false
+    row.heldReason = nil
+    if let pin = item.wanted.orders.compactMap(\.pinUntil).max() { row.pinnedUntil = pin }
+    volume.judge(&row, at: item.path)
+    volume.noteOwnUse(of: item.path)
+    return changes + [.put(row)]
+  }
+
+  private func tell(_ item: Wanted) {
+    run.touched(item.volume)
     run.count {
       $0.restoredFiles += 1
       $0.restoredBytes += item.copy.size
     }
-  }
-
-  /// The file's status in its place; and whether it surely is still what was restored: a lease, taken before
-  /// anybody can find the file, holds back writers until then.
-  private func swap(_ item: Prepared, _ path: RelativePath) throws(TierError) -> (FileStatus, Bool) {
-    let files = item.volume.files
-    return try wrapping("while putting it in its place") { () throws(SyscallError) in
-      item.file.close()
-      let file = try files.open(item.hidden, .read, at: "restore.reopen")
-      defer { file.close() }
-      let isLeased = (try? file.takeLease(.againstWriters, at: "restore.lease")) != nil
-      try files.swap(item.hidden, with: path, at: "restore.exchange")
-      let out = try files.status(of: item.hidden, at: "restore.statusStub")
-      guard let out, item.row.isStub(out) else {
-        // An app was faster: its file gets its name back.
-        try files.swap(item.hidden, with: path, at: "restore.exchangeBack")
-        throw .vanished(path)
-      }
-      try files.syncDirectory(path.parent, at: "restore.syncParent")
-      try files.unlink(item.hidden, at: "restore.unlinkStub")
-      let status = try file.status(at: "restore.status")
-      let isUndisturbed = try file.leaseIsUndisturbed(at: "restore.undisturbed")
-      return (status, isLeased && isUndisturbed)
-    }
+    for order in item.orders { order.done(.success(item.copy.size)) }
   }
 
   // MARK: Failure
 
   /// The stub stays as it was; nothing partial is left.
-  private func abandon(_ item: Prepared, _ error: TierError) throws(TierError) {
+  private func abandon(_ item: Wanted, _ error: TierError) throws(TierError) {
     run.count { $0.failures += 1 }
     run.log.warning(
       "restore failed", metadata: ["path": "\(item.volume.absolute(item.path))", "error": "\(error)"])
@@ -293,7 +407,7 @@ struct Restorer {
 
   private func markLost(_ item: Prepared) throws(TierError) {
     try item.volume.committing { () throws(TierError) in
-      guard let id = item.row.id, var row = try run.engine.catalog.file(id) else { return }
+      guard let id = item.wanted.row.id, var row = try run.engine.catalog.file(id) else { return }
       row.isLost = true
       try run.engine.catalog.apply([.put(row)])
     }
