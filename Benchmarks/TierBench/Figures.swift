@@ -46,15 +46,17 @@ struct Table {
 
 /// What was aimed at, beside what came out.
 func printGoal(_ what: String, reached: Double, atLeast limit: Double) {
-  print(
-    "- \(reached >= limit ? "reached" : "MISSED"): \(what): \(threeDigits(reached)), goal at least \(threeDigits(limit))"
-  )
+  printGoal(what, reached, reached >= limit, "at least \(threeDigits(limit))")
 }
 
 func printGoal(_ what: String, reached: Double, atMost limit: Double) {
-  print(
-    "- \(reached <= limit ? "reached" : "MISSED"): \(what): \(threeDigits(reached)), goal at most \(threeDigits(limit))"
-  )
+  printGoal(what, reached, reached <= limit, "at most \(threeDigits(limit))")
+}
+
+/// Nothing where a peer was left out.
+private func printGoal(_ what: String, _ reached: Double, _ isReached: Bool, _ goal: String) {
+  if reached.isNaN { return }
+  print("- \(isReached ? "reached" : "MISSED"): \(what): \(threeDigits(reached)), goal \(goal)")
 }
 
 /// Three digits.

@@ -90,17 +90,25 @@ extension NFSConnection {
     }
   }
 
-  /// `then` gets the bytes that the server took, and its write verifier. libnfs copies `data` before it returns.
+  struct Written {
+    /// Bytes that the server took.
+    var count: Int
+    var verifier: UInt64
+    /// True where they need no COMMIT.
+    var isDurable: Bool
+  }
+
+  /// libnfs copies `data` before it returns. `durably` asks the server to answer when the data is on its disk.
   func write(
-    _ data: UnsafeRawBufferPointer, to file: NFSHandle, offset: Int64,
-    then: @escaping (Answer<(count: Int, verifier: UInt64)>) -> Void
+    _ data: UnsafeRawBufferPointer, to file: NFSHandle, offset: Int64, durably: Bool,
+    then: @escaping (Answer<Written>) -> Void
   ) {
     file.withHandle { handle in
       var arguments = WRITE3args()
       arguments.file = handle
       arguments.offset = UInt64(offset)
       arguments.count = UInt32(data.count)
-      arguments.stable = UNSTABLE
+      arguments.stable = durably ? FILE_SYNC : UNSTABLE
       arguments.data.data_len = UInt32(data.count)
       arguments.data.data_val = UnsafeMutablePointer(
         mutating: data.baseAddress!.assumingMemoryBound(to: CChar.self))
@@ -108,7 +116,9 @@ extension NFSConnection {
         then(
           Self.answer("WRITE", reply.pointee.status) {
             let taken = reply.pointee.WRITE3res_u.resok
-            return (Int(taken.count), verifier(taken.verf))
+            return Written(
+              count: Int(taken.count), verifier: verifier(taken.verf), isDurable: taken.committed == FILE_SYNC
+            )
           })
       }
     }

@@ -21,6 +21,9 @@ final class NFSConnection {
   private(set) var calls = 0
   /// Calls without an answer yet.
   private(set) var outstanding = 0
+  /// Whose calls are being issued, and to whose answers came; numbers as `run` gives them.
+  private var caller: Int?
+  private var answered: Set<Int> = []
   private var context: OpaquePointer?
   private var rpc: OpaquePointer
   private let timeout: Duration
@@ -95,7 +98,8 @@ final class NFSConnection {
   ) {
     guard fault == nil else { return }
     if outstanding == 0 { lastAnswer = clock.monotonic }
-    let pending = Unmanaged.passRetained(PendingCall(connection: self, name: name, answer: answer))
+    let pending = Unmanaged.passRetained(
+      PendingCall(connection: self, name: name, caller: caller, answer: answer))
     outstanding += 1
     calls += 1
     if start(rpc, pending.toOpaque()) != 0 {
@@ -104,6 +108,20 @@ final class NFSConnection {
       outstanding -= 1
       breakOff(name, text: rpc_get_error(rpc).map { String(cString: $0) })
     }
+  }
+
+  /// The calls that `body` issues, and those that their answers lead to, are the caller's.
+  func issuing(for caller: Int?, _ body: () -> Void) {
+    let outer = self.caller
+    self.caller = caller
+    body()
+    self.caller = outer
+  }
+
+  /// The callers that got answers since this was last asked.
+  func takeAnswered() -> Set<Int> {
+    defer { answered = [] }
+    return answered
   }
 
   /// Waits for at least one event, and handles what came.
@@ -131,7 +149,8 @@ final class NFSConnection {
         ? data.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } : nil
       return breakOff(call.name, text: text)
     }
-    call.answer(data)
+    if let caller = call.caller { answered.insert(caller) }
+    issuing(for: call.caller) { call.answer(data) }
   }
 
   private func breakOff(_ name: String, text: String?) {
@@ -152,11 +171,16 @@ final class NFSConnection {
 private final class PendingCall {
   unowned let connection: NFSConnection
   let name: String
+  let caller: Int?
   let answer: (UnsafeMutableRawPointer?) -> Void
 
-  init(connection: NFSConnection, name: String, answer: @escaping (UnsafeMutableRawPointer?) -> Void) {
+  init(
+    connection: NFSConnection, name: String, caller: Int?,
+    answer: @escaping (UnsafeMutableRawPointer?) -> Void
+  ) {
     self.connection = connection
     self.name = name
+    self.caller = caller
     self.answer = answer
   }
 }

@@ -43,13 +43,14 @@ extension NFSSession {
         bytes.withUnsafeBytes { all in
           let piece = all[offset..<min(offset + limits.writeSize, all.count)]
           connection.write(
-            UnsafeRawBufferPointer(rebasing: piece), to: file, offset: Int64(offset), then: done)
+            UnsafeRawBufferPointer(rebasing: piece), to: file, offset: Int64(offset), durably: false,
+            then: done)
         }
       }
       switch answer {
-      case .success((let count, let verifier)) where count > 0:
-        verifiers.insert(verifier)
-        offset += count
+      case .success(let written) where written.count > 0:
+        verifiers.insert(written.verifier)
+        offset += written.count
       case .success:
         throw TierError(NFSRefusal(procedure: "WRITE", status: .serverFault), path, at: address)
       case .failure(let refusal): throw TierError(refusal, path, at: address)

@@ -3,7 +3,8 @@ import TierCore
 /// One file on its way to `.tierd/tmp`: CREATE, WRITE …, SETATTR, COMMIT and READ … together.
 ///
 /// SETATTR comes before COMMIT, so that the time that identifies the copy later becomes durable with it. READ may
-/// then move the access time on the server; the manifest has the real one.
+/// then move the access time on the server; the manifest has the real one. What one WRITE takes whole is written
+/// durably, and saves the COMMIT: its time is as durable as its name then, both by the server's word (RFC 1813).
 final class NFSStagedFile: NFSTransfer {
   private enum Step { case begin, create, write, change, verify, clearAway, over }
 
@@ -113,16 +114,20 @@ final class NFSStagedFile: NFSTransfer {
   private func send(_ piece: UnsafeRawBufferPointer, at offset: Int64, _ budget: NFSBudget) {
     let count = piece.count
     callsInFlight += 1
-    connection.write(piece, to: handle!, offset: offset) { [self] answer in
+    connection.write(piece, to: handle!, offset: offset, durably: count == upload.size) { [self] answer in
       callsInFlight -= 1
       budget.giveBack(count)
       switch answer {
       case .failure(let refusal): fail(refusal)
-      case .success((let taken, _)) where taken <= 0 || taken > count:
+      case .success(let written) where written.count <= 0 || written.count > count:
         fail(NFSRefusal(procedure: "WRITE", status: .serverFault))
-      case .success((let taken, let verifier)):
-        verifiers.insert(verifier)
-        if taken < count { remainders.append(offset + Int64(taken)..<offset + Int64(count)) }
+      case .success(let written):
+        verifiers.insert(written.verifier)
+        if written.count < count {
+          remainders.append(offset + Int64(written.count)..<offset + Int64(count))
+        } else if count == upload.size {
+          isCommitted = written.isDurable
+        }
       }
     }
   }
@@ -180,6 +185,11 @@ final class NFSStagedFile: NFSTransfer {
 
   private func commitAndReadBack() {
     step = .verify
+    if !isCommitted { commit() }
+    reader = NFSReader(connection, handle!, size: upload.size, pieceSize: staging.limits.readSize)
+  }
+
+  private func commit() {
     callsInFlight += 1
     let round = round
     connection.commit(handle!) { [self] answer in
@@ -192,11 +202,13 @@ final class NFSStagedFile: NFSTransfer {
         isCommitted = true
       }
     }
-    reader = NFSReader(connection, handle!, size: upload.size, pieceSize: staging.limits.readSize)
   }
 
   private func verify(_ budget: NFSBudget) {
-    if isCommitted, verifiers.count > 1 { return startAgain() }
+    if isCommitted, verifiers.count > 1 {
+      startAgain()
+      return pump(budget)
+    }
     reader!.pump(budget)
     guard isCommitted, let outcome = reader!.outcome else { return }
     switch outcome {

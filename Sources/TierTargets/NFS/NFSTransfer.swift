@@ -5,11 +5,21 @@ import TierLinux
 final class NFSBudget {
   static let bytes = 16 << 20
   private(set) var available = bytes
+  private var wasRefused = false
 
   func take(_ count: Int) -> Bool {
-    guard count <= available else { return false }
+    guard count <= available else {
+      wasRefused = true
+      return false
+    }
     available -= count
     return true
+  }
+
+  /// Whether somebody went without since this was last asked.
+  func takeRefusals() -> Bool {
+    defer { wasRefused = false }
+    return wasRefused
   }
 
   func giveBack(_ count: Int) { available += count }
@@ -17,7 +27,8 @@ final class NFSBudget {
 
 /// One file on its way, in steps that each wait for an answer of the server.
 protocol NFSTransfer: AnyObject {
-  /// Goes on as far as it can without waiting. Called after every event.
+  /// Goes on as far as it can without waiting. Called after answers to its own calls, and where it may have waited
+  /// for budget.
   func pump(_ budget: NFSBudget)
   /// True once nothing of it is under way any more.
   var isFinished: Bool { get }
@@ -32,19 +43,28 @@ extension NFSConnection {
     _ next: () -> Transfer?, finished: (Transfer) throws(TierError) -> Void
   ) throws(TierError) {
     let budget = NFSBudget()
-    var active: [Transfer] = []
+    var active: [Int: Transfer] = [:]
+    var begun = 0
     while true {
-      while active.count < Self.filesInFlight, let transfer = next() { active.append(transfer) }
-      guard !active.isEmpty else { return }
-      for transfer in active { transfer.pump(budget) }
-      let ended = active.filter(\.isFinished)
-      if ended.isEmpty {
-        guard outstanding > 0 else { throw TierError(.internalFault, "a transfer waits for nothing") }
-        try turn()
-      } else {
-        active.removeAll(where: \.isFinished)
-        for transfer in ended { try finished(transfer) }
+      var due = budget.takeRefusals() ? active.keys.sorted() : takeAnswered().sorted()
+      while active.count < Self.filesInFlight, let transfer = next() {
+        active[begun] = transfer
+        due.append(begun)
+        begun += 1
       }
+      guard !active.isEmpty else { return }
+      var hasRoom = false
+      for number in due {
+        guard let transfer = active[number] else { continue }
+        issuing(for: number) { transfer.pump(budget) }
+        guard transfer.isFinished else { continue }
+        active[number] = nil
+        hasRoom = true
+        try finished(transfer)
+      }
+      if hasRoom { continue }
+      guard outstanding > 0 else { throw TierError(.internalFault, "a transfer waits for nothing") }
+      try turn()
     }
   }
 }
