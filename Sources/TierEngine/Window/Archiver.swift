@@ -5,24 +5,6 @@ import TierLinux
 /// Copies batches of files to the target, in the order that loses nothing: journal the intent, stage, check
 /// that the source didn't change, publish, manifest, then mark the file and end the journal entry.
 final class Archiver {
-  private struct Prepared {
-    var row: CatalogFile
-    var volume: Volume
-    var path: RelativePath
-    var file: any OpenFile
-    var status: FileStatus
-    var intent: Intent
-    var upload: Upload
-    var hash: ContentHash?
-    /// Set where the target's copy is already the file's content: only the file's metadata changed.
-    var unchangedCopy: ArchivedCopy?
-    /// Ours, at the place on the target that this one takes: the file's own older version, or the copy of another
-    /// file that had the name before.
-    var older: ArchivedCopy?
-    /// Set once `older` lies in the trash.
-    var trashed: ArchivedCopy?
-  }
-
   private let run: WindowRun
   private let session: any TargetSession
   private let busy: Duration
@@ -31,6 +13,8 @@ final class Archiver {
   private(set) var attempted: Set<FileID> = []
   /// How many of the attempted ones were not archived.
   private(set) var unfinished = 0
+  /// The batch before, while its files are marked.
+  private var concluding: (items: [ArchiveItem], work: Background<Result<Void, TierError>>)?
 
   init(run: WindowRun, session: any TargetSession, flushes: [FlushOrder]) {
     self.run = run
@@ -39,29 +23,38 @@ final class Archiver {
     busy = run.engine.tuning.busyRetry
   }
 
-  /// Throws only when the session or the catalog is over; what was begun stays in the journal then.
+  /// The batch before may still be marked while this one is copied: `finish` waits for the last. Throws only when
+  /// the session or the catalog is over; what was begun stays in the journal then.
   func archive(_ rows: [CatalogFile]) throws(TierError) {
-    var batch: [Prepared] = []
-    defer { for item in batch { item.file.close() } }
+    var batch: [ArchiveItem] = []
     unfinished += rows.count
     for row in rows {
       if let id = row.id { attempted.insert(id) }
       if let item = try prepare(row) { batch.append(item) }
     }
-    try findOlder(&batch)
     try findUnchanged(&batch)
     let changed = batch.indices.filter { batch[$0].unchangedCopy == nil }
     let ids = try run.engine.catalog.begin(changed.map { batch[$0].intent })
     for (index, id) in zip(changed, ids) { batch[index].intent.id = id }
 
     let staged = try stage(batch.filter { $0.unchangedCopy == nil })
-    let published = try publish(staged)
+    // What the batch before brought about, this one's places on the target depend on.
+    try finish()
+    let published = try publish(try journal(staged))
     try conclude(published + batch.filter { $0.unchangedCopy != nil })
+  }
+
+  /// Returns when all that `archive` was given is archived.
+  func finish() throws(TierError) {
+    guard let concluding else { return }
+    self.concluding = nil
+    try concluding.work.value().get()
+    tell(concluding.items)
   }
 
   // MARK: Prepare
 
-  private func prepare(_ row: CatalogFile) throws(TierError) -> Prepared? {
+  private func prepare(_ row: CatalogFile) throws(TierError) -> ArchiveItem? {
     guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else { return nil }
     do throws(SyscallError) {
       volume.noteOwnUse(of: path)
@@ -97,7 +90,7 @@ final class Archiver {
   private func prepared(
     _ row: CatalogFile, _ volume: Volume, _ path: RelativePath, _ file: any OpenFile, _ status: FileStatus,
     _ metadata: FileMetadata
-  ) -> Prepared {
+  ) -> ArchiveItem {
     let id = ArchiveID.random()
     let targetPath = volume.targetPath(of: path)
     let intent = Intent(
@@ -107,23 +100,13 @@ final class Archiver {
     let upload = Upload(
       archiveID: id, source: file, sourceRoot: volume.files.rootPath, sourcePath: path, path: targetPath,
       size: status.size, metadata: metadata)
-    return Prepared(
+    return ArchiveItem(
       row: row, volume: volume, path: path, file: file, status: status, intent: intent, upload: upload)
-  }
-
-  private func findOlder(_ batch: inout [Prepared]) throws(TierError) {
-    let target = run.service.target.name
-    let strays = try run.engine.catalog.copiesAstray(at: batch.map(\.upload.path), on: target)
-    let byPath = Dictionary(strays.map { ($0.path, $0) }) { first, _ in first }
-    for index in batch.indices {
-      let place = batch[index].upload.path
-      batch[index].older = batch[index].row.copy(at: place, on: target) ?? byPath[place]
-    }
   }
 
   /// Files of which only the metadata changed (a chmod, a rename, our own mark after a lost catalog): the
   /// content is hashed here, the target only asked whether its copy still stands.
-  private func findUnchanged(_ batch: inout [Prepared]) throws(TierError) {
+  private func findUnchanged(_ batch: inout [ArchiveItem]) throws(TierError) {
     let target = run.service.target.name
     let candidates = batch.indices.filter { index in
       guard let copy = batch[index].row.copy, !batch[index].row.isLost else { return false }
@@ -131,6 +114,7 @@ final class Archiver {
       return copy.target == target && copy.size == status.size && copy.modified == status.modified
     }
     if candidates.isEmpty { return }
+    try finish()
     let found = try session.status(of: candidates.map { batch[$0].row.copy!.path })
     for (index, status) in zip(candidates, found) {
       guard var copy = batch[index].row.copy, let status else { continue }
@@ -141,7 +125,7 @@ final class Archiver {
     }
   }
 
-  private func hash(_ item: Prepared) throws(TierError) -> ContentHash? {
+  private func hash(_ item: ArchiveItem) throws(TierError) -> ContentHash? {
     do throws(SyscallError) {
       return try item.file.contentHash(at: "archive.rehash")
     } catch {
@@ -151,11 +135,11 @@ final class Archiver {
 
   // MARK: Stage and publish
 
-  private func stage(_ batch: [Prepared]) throws(TierError) -> [Prepared] {
+  private func stage(_ batch: [ArchiveItem]) throws(TierError) -> [ArchiveItem] {
     if batch.isEmpty { return [] }
     let byID = Dictionary(uniqueKeysWithValues: batch.map { ($0.upload.archiveID, $0) })
-    var staged: [Prepared] = []
-    var dropped: [Prepared] = []
+    var staged: [ArchiveItem] = []
+    var dropped: [ArchiveItem] = []
     try session.stage(batch.map(\.upload)) { upload, outcome in
       guard var item = byID[upload.archiveID] else { return }
       switch outcome {
@@ -178,15 +162,33 @@ final class Archiver {
     for id in droppedIDs { try session.remove(TargetLayout.temporary.appending(id.fileName)) }
     try run.engine.catalog.finish(dropped.compactMap(\.intent.id), applying: [])
     staged.removeAll { droppedIDs.contains($0.upload.archiveID) }
-    let trash = run.newTrashFolder()
-    for index in staged.indices where staged[index].older != nil {
-      staged[index].intent.newTargetPath = trash.appending(staged[index].upload.path)
-    }
-    try run.engine.catalog.advance(staged.map(\.intent))
     return staged
   }
 
-  private func publish(_ staged: [Prepared]) throws(TierError) -> [Prepared] {
+  /// The hashes, and where on the target what makes way goes to.
+  private func journal(_ staged: [ArchiveItem]) throws(TierError) -> [ArchiveItem] {
+    let target = run.service.target.name
+    let trash = run.newTrashFolder()
+    let strays = try run.engine.catalog.copiesAstray(at: staged.map(\.upload.path), on: target)
+    let byPath = Dictionary(strays.map { ($0.path, $0) }) { first, _ in first }
+    var journaled = staged
+    for index in journaled.indices {
+      let place = staged[index].upload.path
+      journaled[index].older = try ownCopy(of: staged[index], at: place, on: target) ?? byPath[place]
+      if journaled[index].older != nil { journaled[index].intent.newTargetPath = trash.appending(place) }
+    }
+    try run.engine.catalog.advance(journaled.map(\.intent))
+    return journaled
+  }
+
+  private func ownCopy(of item: ArchiveItem, at place: RelativePath, on target: String) throws(TierError)
+    -> ArchivedCopy?
+  {
+    guard item.row.copy != nil, let id = item.row.id else { return nil }
+    return try run.engine.catalog.file(id)?.copy(at: place, on: target)
+  }
+
+  private func publish(_ staged: [ArchiveItem]) throws(TierError) -> [ArchiveItem] {
     if staged.isEmpty { return [] }
     let byID = Dictionary(uniqueKeysWithValues: staged.map { ($0.upload.archiveID, $0) })
     // Even what no policy keeps goes to the trash first: a stub of the older version may stand somewhere that was
@@ -197,8 +199,8 @@ final class Archiver {
         replaces: item.older.map { TargetStatus(size: $0.size, modified: $0.modified) },
         trash: item.intent.newTargetPath, conflictSuffix: run.stamp)
     }
-    var published: [Prepared] = []
-    var dropped: [Prepared] = []
+    var published: [ArchiveItem] = []
+    var dropped: [ArchiveItem] = []
     try session.publish(publications) { publication, outcome in
       guard var item = byID[publication.upload.archiveID] else { return }
       switch outcome {
@@ -225,7 +227,7 @@ final class Archiver {
     return published
   }
 
-  private func report(_ conflict: RelativePath, of item: Prepared) {
+  private func report(_ conflict: RelativePath, of item: ArchiveItem) {
     run.log.warning(
       "somebody else's file stood in the way on the target; it was kept under another name",
       metadata: [
@@ -235,9 +237,10 @@ final class Archiver {
 
   // MARK: Conclude
 
-  private func conclude(_ items: [Prepared]) throws(TierError) {
-    let volumes = Dictionary(grouping: items) { $0.volume.id }
-    for group in volumes.values {
+  /// The manifest; then the files are marked on a thread of their own, while the next batch is copied.
+  private func conclude(_ items: [ArchiveItem]) throws(TierError) {
+    var conclusions: [ArchiveConclusion] = []
+    for group in Dictionary(grouping: items, by: \.volume.id).values {
       guard let volume = group.first?.volume else { continue }
       let copies = group.map { copy(of: $0) }
       var records = zip(group, copies).map { item, copy in
@@ -246,31 +249,16 @@ final class Archiver {
       }
       for item in group { records += try recordOfHeir(item) }
       try run.writeManifest(records, of: volume, to: session)
-      try volume.committing { () throws(TierError) in
-        var marks: [Mark] = []
-        for (item, copy) in zip(group, copies) { marks.append(try mark(item, copy)) }
-        // Each must see what became of the one before: files may share a copy.
-        try volume.catalog.together { () throws(TierError) in
-          for (index, item) in group.enumerated() {
-            try volume.catalog.apply(try settle(item, copies[index], marks[index]))
-          }
-          try volume.catalog.finish(group.compactMap(\.intent.id), applying: [])
-        }
-      }
-      run.touched(volume)
-      unfinished -= group.count
-      for item in group {
-        tellFlushes(of: item.row, at: item.path, in: volume) { $0.advance(files: 1, bytes: item.status.size) }
-      }
-      let uploaded = group.filter { $0.unchangedCopy == nil }
-      run.count { record in
-        record.archivedFiles += uploaded.count
-        record.archivedBytes += uploaded.reduce(0) { $0 + $1.status.size }
-      }
+      conclusions.append(ArchiveConclusion(volume: volume, archived: Array(zip(group, copies)), busy: busy))
     }
+    if conclusions.isEmpty { return }
+    let work = Background(name: "tierd-mark") { [conclusions] in
+      Result { () throws(TierError) in for conclusion in conclusions { try conclusion.write() } }
+    }
+    concluding = (items, work)
   }
 
-  private func copy(of item: Prepared) -> ArchivedCopy {
+  private func copy(of item: ArchiveItem) -> ArchivedCopy {
     if let copy = item.unchangedCopy { return copy }
     let isDurable = run.service.target.properties.publishesDurably
     return ArchivedCopy(
@@ -280,47 +268,8 @@ final class Archiver {
       metadata: item.upload.metadata)
   }
 
-  /// What it means for the catalog that the file has this copy now.
-  private func settle(_ item: Prepared, _ copy: ArchivedCopy, _ mark: Mark) throws(TierError)
-    -> [CatalogChange]
-  {
-    let volume = item.volume
-    guard let id = item.row.id, var row = try volume.catalog.file(id), let path = try volume.path(of: row)
-    else {
-      // Deleted meanwhile: its copy goes the way of all deleted files' copies.
-      var gone = item.row
-      gone.copy = copy
-      return try volume.removalChanges(for: gone, lastPath: item.path) + outdated(item)
-    }
-    var changes = try outdated(item)
-    changes += try volume.successionChanges(of: row, by: copy)
-    row.copy = copy
-    row.isLost = false
-    row.heldReason = nil
-    row.retryAt = nil
-    switch mark {
-    case .archived(let status, let unmarked):
-      row.state = .archived
-      row.observe(status)
-      row.heldReason = unmarked.map { "\($0)" }
-    case .changed:
-      row.state = .resident
-      // The examination takes this away, where something did change.
-      row.retryAt = volume.clock.now + busy
-      volume.requestExamination(of: path)
-    case .failed(let error):
-      row.state = .resident
-      row.heldReason = "\(error)"
-      row.retryAt = volume.clock.now + .seconds(3600)
-    }
-    volume.judge(&row, at: path)
-    changes.append(.put(row))
-    if path != item.path, let move = volume.move(for: row) { changes.append(move) }
-    return changes
-  }
-
   /// The copy that made way may be another file's, which the manifest must find there.
-  private func recordOfHeir(_ item: Prepared) throws(TierError) -> [ManifestRecord] {
+  private func recordOfHeir(_ item: ArchiveItem) throws(TierError) -> [ManifestRecord] {
     let volume = item.volume
     guard let older = item.trashed,
       let heir = try volume.catalog.files(withArchiveID: older.archiveID).first(where: {
@@ -333,43 +282,25 @@ final class Archiver {
     ]
   }
 
-  private func outdated(_ item: Prepared) throws(TierError) -> [CatalogChange] {
-    guard let older = item.trashed else { return [] }
-    return try item.volume.replacementChanges(of: older, at: item.path, file: item.row.id)
-  }
-
-  private enum Mark {
-    /// With what kept it from being marked.
-    case archived(FileStatus, TierError?)
-    /// It is no longer what was copied, or somebody has it open.
-    case changed
-    case failed(TierError)
-  }
-
-  /// Marks the file as archived if it still is what was copied. Under a lease against writers, so that our own
-  /// mark's new ctime can't hide somebody's change.
-  private func mark(_ item: Prepared, _ copy: ArchivedCopy) throws(TierError) -> Mark {
-    guard let id = item.row.id, let row = try item.volume.catalog.file(id),
-      row.version.inode == item.status.inode
-    else { return .changed }
-    do throws(SyscallError) {
-      try item.file.takeLease(.againstWriters, at: "archive.markLease")
-      defer { try? item.file.dropLease(at: "archive.markLeaseDrop") }
-      guard try item.file.status(at: "archive.markStatus").version == item.status.version else {
-        return .changed
+  /// For those who wait, and the window's record.
+  private func tell(_ items: [ArchiveItem]) {
+    unfinished -= items.count
+    for item in items {
+      run.touched(item.volume)
+      tellFlushes(of: item.row, at: item.path, in: item.volume) {
+        $0.advance(files: 1, bytes: item.status.size)
       }
-      let unmarked = try item.volume.mark(item.file, with: copy, at: "archive.mark")
-      let status = try item.file.status(at: "archive.marked")
-      let isSame = status.version.hasSameContent(as: item.status.version) && status.links == 1
-      return isSame ? .archived(status, unmarked) : .changed
-    } catch {
-      return error.isBusy ? .changed : .failed(TierError(error, while: "marking it as archived"))
+    }
+    let uploaded = items.filter { $0.unchangedCopy == nil }
+    run.count { record in
+      record.archivedFiles += uploaded.count
+      record.archivedBytes += uploaded.reduce(0) { $0 + $1.status.size }
     }
   }
 
   // MARK: Small parts
 
-  private func isUnchanged(_ item: Prepared) -> Bool {
+  private func isUnchanged(_ item: ArchiveItem) -> Bool {
     do throws(SyscallError) {
       let isSame = try item.file.status(at: "archive.recheck").version == item.status.version
       let isBusy = try item.file.isOpenForWriting(at: "archive.recheckProbe")
@@ -379,7 +310,7 @@ final class Archiver {
     }
   }
 
-  private func hold(_ item: Prepared, _ reason: String, after error: TierError?) {
+  private func hold(_ item: ArchiveItem, _ reason: String, after error: TierError?) {
     let patience: Duration = error?.disposition == .permanent ? .seconds(86_400) : busy
     if error == nil { item.volume.requestExamination(of: item.path) }
     hold(item.row, item.volume, item.path, reason, retryAfter: patience)

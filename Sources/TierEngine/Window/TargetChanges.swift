@@ -10,6 +10,14 @@ struct TargetChanges {
   private var catalog: any Catalog { run.engine.catalog }
   private var target: String { run.service.target.name }
 
+  /// Whether `apply` may find something to do.
+  func areWaiting() throws(TierError) -> Bool {
+    let removals = try catalog.removals(
+      on: target, stage: .pending, expiringBefore: .distantFuture, limit: 1)
+    if !removals.isEmpty { return true }
+    return try !catalog.moves(on: target, limit: 1).isEmpty
+  }
+
   func apply() throws(TierError) {
     try applyRemovals()
     try applyMoves()

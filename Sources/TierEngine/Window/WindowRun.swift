@@ -57,22 +57,27 @@ final class WindowRun {
     let flushes = service.takeFlushes()
     var outcome: TierError?
     defer { for order in flushes { order.done(outcome) } }
+    let archiver = Archiver(run: self, session: session, flushes: flushes)
     do throws(TierError) {
-      let archiver = Archiver(run: self, session: session, flushes: flushes)
       var queue = try ArchiveQueue(flushes, target: service.target.name, engine: engine)
       while !service.isStopping {
         let rows = try queue.next(leavingOut: archiver.attempted, unfinished: archiver.unfinished)
-        if rows.isEmpty { return }
-        // A name that one of these files took since the window opened is free only now.
-        try changes.apply()
+        if rows.isEmpty { return try archiver.finish() }
+        if try changes.areWaiting() {
+          try archiver.finish()
+          // A name that one of these files took since the window opened is free only now.
+          try changes.apply()
+        }
         try archiver.archive(rows)
         try restorer.serveWaiting()
       }
+      try archiver.finish()
       outcome = TierError(
         .cancelled, "tierd was stopped before everything was archived; the rest goes in a later window",
         disposition: .retry)
     } catch {
       outcome = error
+      try? archiver.finish()
       throw error
     }
   }
