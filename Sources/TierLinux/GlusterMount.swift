@@ -13,8 +13,14 @@ struct GlusterMount: Sendable {
 
   init?(_ mount: MountTable.Mount) {
     guard mount.fileSystem == "fuse.glusterfs" else { return nil }
-    let root = String(validating: mount.mountPoint, as: UTF8.self)
-    graph = mount.root == [.slash] ? root.map { $0 + "/.meta/graphs/active" } : nil
+    guard mount.root == [.slash], let root = String(validating: mount.mountPoint, as: UTF8.self) else {
+      graph = nil
+      return
+    }
+    let graph = (root == "/" ? "" : root) + "/.meta/graphs/active"
+    let directory = tier_open(graph, tier_O_PATH | tier_O_DIRECTORY, 0)
+    if directory >= 0 { _ = tier_close(directory) }
+    self.graph = directory == -ENOENT ? nil : graph
   }
 
   /// `count`: a digit, as text.
@@ -25,6 +31,16 @@ struct GlusterMount: Sendable {
 
   func sight() throws(SyscallError) -> Sight {
     guard let graph else { return .whole }
+    do throws(SyscallError) {
+      return try sight(graph)
+    } catch {
+      guard error.errno == ENOENT || error.errno == ESTALE else { throw error }
+      // An administrator has just set an option: the client has a new graph.
+      return try sight(graph)
+    }
+  }
+
+  private func sight(_ graph: String) throws(SyscallError) -> Sight {
     let translators = try names(in: graph)
     var away: [String] = []
     for brick in translators.sorted() where hasSuffix(brick, "client", numbered: true) {

@@ -298,6 +298,11 @@ final class VolumeLoop {
   private func housekeeping() throws(TierError) {
     if let absence = volume.absence() { throw absence }
     let away = try volume.blindSpot() ?? []
+    if away != service.condition.away {
+      let known = away.isEmpty ? "all bricks are there again" : "bricks can't be reached: deletions wait"
+      log.warning(
+        "\(known)", metadata: ["volume": "\(volume.name)", "away": "\(away.joined(separator: ", "))"])
+    }
     let space = try wrapping("while asking for free space") { () throws(SyscallError) in
       try volume.files.space(at: "volume.space")
     }

@@ -36,6 +36,7 @@ struct GlusterTests {
     try expectCopies(site, of: "tree")
     let status: StatusReport = try site.daemon.report("status")
     #expect(try #require(status.volumes.first).problems.first?.contains("can't be reached") == true)
+    #expect(site.daemon.log.contains { $0.contains("bricks can't be reached") })
     try volume.startBricks()
 
     let second = MixedTree(seed: 5, files: 50, largest: 32 << 20, below: "tree/second")
