@@ -140,6 +140,8 @@ cleanup() {
   # The first process: once it is gone, and unshare with it, all others are.
   [ -z "$box_pid" ] || kill -KILL "$box_pid" 2>/dev/null || kill -KILL "$unshare_pid" 2>/dev/null
   wait "$unshare_pid" 2>/dev/null
+  # A caller that was killed doesn't.
+  rm -rf --one-file-system "$folder"
 }
 trap cleanup EXIT
 fail() {
