@@ -27,7 +27,7 @@ extension SQLiteCatalog {
     return try read { db in
       try db.rows(
         """
-        \(RemovalRow.select) WHERE volume = ?1 AND (removed_at, id) < (?3, ?4) AND \(condition)
+        \(RemovalRow.select) WHERE volume = ?1 AND stage < 2 AND (removed_at, id) < (?3, ?4) AND \(condition)
           ORDER BY removed_at DESC, id DESC LIMIT ?2
         """, [SQLValue(volume.value), SQLValue(limit)] + start + (path.isRoot ? [] : bounds),
         RemovalRow.decode)
@@ -37,7 +37,7 @@ extension SQLiteCatalog {
   package func removals(withArchiveID id: ArchiveID) throws(TierError) -> [Removal] {
     try read { db in
       try db.rows(
-        "\(RemovalRow.select) WHERE archive_id = ? ORDER BY id", [.blob(id.bytes)], RemovalRow.decode)
+        "\(RemovalRow.select) WHERE archive_id = ? AND stage < 2 ORDER BY id", [.blob(id.bytes)], RemovalRow.decode)
     }
   }
 

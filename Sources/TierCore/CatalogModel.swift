@@ -196,9 +196,10 @@ package struct Intent: Hashable, Sendable {
   }
 }
 
-/// A file that apps deleted while the target held a copy: first pending, then in the target's trash, then gone.
+/// A file that apps deleted while the target held a copy: first pending, then in the target's trash, then condemned,
+/// when nobody can take it back any more, then gone.
 package struct Removal: Hashable, Sendable {
-  package enum Stage: UInt8, Sendable { case pending, trashed }
+  package enum Stage: UInt8, Sendable { case pending, trashed, condemned }
 
   package var id: RemovalID?
   package var stage: Stage

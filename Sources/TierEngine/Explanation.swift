@@ -57,7 +57,7 @@ extension Engine {
       words.say(
         "Its copy on \(removal.copy.target) is still in place and goes to the trash there in the next window."
       )
-    case .trashed:
+    case .trashed, .condemned:
       words.say(
         "Its copy is in the trash of \(removal.copy.target) and stays there for \(words.until(removal.expires))."
       )

@@ -188,6 +188,27 @@ import TierTestSupport
     #expect(try Verdict.targetDifferences(of: bench) == [])
   }
 
+  @Test func trashWhoseEmptyingIsCutOffIsEmptiedByTheNextWindow() throws {
+    let bench = try Bench()
+    for name in ["one", "two", "three"] { bench.write(name, name) }
+    try bench.archive()
+    for name in ["one", "two", "three"] { unlink("\(bench.cache)/\(name)") }
+    try bench.look()
+    try bench.window()
+    bench.clock.advance(.seconds(100_000))
+    try bench.look()
+    bench.targetFaults.at(
+      "directory.remove", occurrence: bench.targetFaults.count(of: "directory.remove") + 2, .fail(errno: EIO))
+    #expect(try bench.window() != nil)
+    #expect(bench.walk("\(bench.nas)/.tierd/trash").count == 2)
+    // Not one of those whose copies are half gone can be undeleted.
+    #expect(try bench.catalog.removals(at: .root, in: bench.volume.id, after: nil, limit: 10) == [])
+    try bench.restart()
+    try bench.look()
+    #expect(try bench.window() == nil)
+    #expect(bench.walk("\(bench.nas)/.tierd/trash").isEmpty)
+  }
+
   @Test func fileWhoseCopyIsBeingDestroyedIsNotUndeleted() throws {
     let bench = try Bench()
     bench.write("file", "content")

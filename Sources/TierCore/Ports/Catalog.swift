@@ -68,10 +68,11 @@ package protocol Catalog: Sendable {
   // MARK: Removals, ledger, totals
   func removals(on target: String, stage: Removal.Stage, expiringBefore: Timestamp, limit: Int)
     throws(TierError) -> [Removal]
-  /// The removals of a path or of what was below it, the newest first; those that follow `after`, the last of the
-  /// page before.
+  /// The removals of a path or of what was below it that can be taken back, the newest first; those that follow
+  /// `after`, the last of the page before.
   func removals(at path: RelativePath, in volume: VolumeID, after: Removal?, limit: Int) throws(TierError)
     -> [Removal]
+  /// Those that can be taken back.
   func removals(withArchiveID id: ArchiveID) throws(TierError) -> [Removal]
   /// Moves the date on which the trash lets go of each copy; back, where `shift` is negative. What was removed after
   /// `now`, as a wrong clock said, was removed now.

@@ -28,8 +28,9 @@ struct TargetChanges {
   func applyRemovals() throws(TierError) {
     var attempted: Set<RemovalID> = []
     while true {
-      let page = try catalog.removals(on: target, stage: .pending, expiringBefore: .distantFuture, limit: 512)
-        .filter { $0.id.map { !attempted.contains($0) } ?? false }
+      let page = try catalog.removals(
+        on: target, stage: .pending, expiringBefore: .distantFuture, limit: 512 + attempted.count
+      ).filter { $0.id.map { !attempted.contains($0) } ?? false }
       if page.isEmpty { return }
       try applyRemovals(page)
       attempted.formUnion(page.compactMap(\.id))
@@ -114,32 +115,68 @@ struct TargetChanges {
   /// stand where nobody looked yet, and be nothing but a stub.
   func emptyTrash() throws(TierError) {
     try run.engine.retention.look()
+    try condemnExpired()
+    try destroyCondemned()
+  }
+
+  /// Written down before anything is destroyed, so that nobody takes it back any more, and a window that is cut off
+  /// leaves the rest to the next.
+  private func condemnExpired() throws(TierError) {
     let now = run.engine.clock.now
-    for removal in try catalog.removals(on: target, stage: .trashed, expiringBefore: now, limit: 512) {
-      guard let trash = removal.trashPath else { continue }
-      guard let volume = run.engine.volume(removal.volume),
-        let scanned = run.engine.volumeService(volume.name)?.condition.lastScan, scanned > removal.removedAt
-      else { continue }
-      // Forgotten first, so that nobody takes back what is about to be destroyed.
-      guard try forget(removal) else { continue }
-      do throws(TierError) {
-        try session.remove(trash)
-      } catch {
-        var kept = removal
-        kept.id = nil
-        try catalog.apply([.putRemoval(kept)])
-        throw error
+    var keptBack: Set<RemovalID> = []
+    while true {
+      let page = try catalog.removals(
+        on: target, stage: .trashed, expiringBefore: now, limit: 512 + keptBack.count
+      ).filter { $0.id.map { !keptBack.contains($0) } ?? false }
+      if page.isEmpty { return }
+      keptBack.formUnion(page.filter { !isSurelyGone($0) }.compactMap(\.id))
+      try catalog.together { () throws(TierError) in
+        for var removal in page where isSurelyGone(removal) {
+          // Not what was taken back just now.
+          guard try stands(removal) else { continue }
+          removal.stage = .condemned
+          try catalog.apply([.putRemoval(removal)])
+        }
       }
-      try session.pruneEmptyDirectories(from: trash.parent)
     }
   }
 
-  /// False where it was taken back meanwhile.
-  private func forget(_ removal: Removal) throws(TierError) -> Bool {
-    try catalog.together { () throws(TierError) in
-      guard let id = removal.id, try stands(removal) else { return false }
-      try catalog.apply([.forgetRemoval(id)])
+  private func isSurelyGone(_ removal: Removal) -> Bool {
+    guard let volume = run.engine.volume(removal.volume),
+      let scanned = run.engine.volumeService(volume.name)?.condition.lastScan
+    else { return false }
+    return scanned > removal.removedAt
+  }
+
+  private func destroyCondemned() throws(TierError) {
+    var refused: Set<RemovalID> = []
+    while true {
+      let page = try catalog.removals(
+        on: target, stage: .condemned, expiringBefore: .distantFuture, limit: 512 + refused.count
+      ).filter { $0.id.map { !refused.contains($0) } ?? false }
+      if page.isEmpty { return }
+      var destroyed: [Removal] = []
+      for removal in page where try destroy(removal) { destroyed.append(removal) }
+      refused.formUnion(Set(page.compactMap(\.id)).subtracting(destroyed.compactMap(\.id)))
+      try catalog.apply(destroyed.compactMap { $0.id.map { .forgetRemoval($0) } })
+      for folder in Set(destroyed.compactMap { $0.trashPath?.parent }).sorted().reversed() {
+        try session.pruneEmptyDirectories(from: folder)
+      }
+    }
+  }
+
+  /// False where the target refuses: it is tried again in the next window.
+  private func destroy(_ removal: Removal) throws(TierError) -> Bool {
+    guard let trash = removal.trashPath else { return false }
+    do throws(TierError) {
+      try session.remove(trash)
       return true
+    } catch {
+      guard error.code == .targetDenied, error.disposition == .permanent else { throw error }
+      run.log.warning(
+        "what the trash no longer keeps can't be deleted; it is tried again in the next window",
+        metadata: ["target": "\(target)", "path": "\(trash)", "error": "\(error)"])
+      return false
     }
   }
 
