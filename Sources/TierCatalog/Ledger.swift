@@ -37,7 +37,8 @@ extension SQLiteCatalog {
   package func removals(withArchiveID id: ArchiveID) throws(TierError) -> [Removal] {
     try read { db in
       try db.rows(
-        "\(RemovalRow.select) WHERE archive_id = ? AND stage < 2 ORDER BY id", [.blob(id.bytes)], RemovalRow.decode)
+        "\(RemovalRow.select) WHERE archive_id = ? AND stage < 2 ORDER BY id", [.blob(id.bytes)],
+        RemovalRow.decode)
     }
   }
 
