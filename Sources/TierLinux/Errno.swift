@@ -31,8 +31,8 @@ private struct Meaning {
   /// ext4 says ENOSPC for this on an empty disk too; on a full one it is the truth.
   static let noRoom = Meaning(
     .fileSystem, .retry,
-    "no room for the attribute: the disk is full, or the file has more attributes than its file system keeps "
-      + "(ext4: 4 KiB a file)")
+    "no room for the attribute: the disk is full, or the file has more attributes, or a longer path, "
+      + "than its file system has room for (ext4: 4 KiB a file)")
 
   init(_ code: TierError.Code, _ disposition: Disposition, _ message: String) {
     (self.code, self.disposition, self.message) = (code, disposition, message)

@@ -43,6 +43,39 @@ struct EndToEndTests {
     try run(site, MixedTree(seed: 3, files: 120, largest: 16 << 20, below: "tree"))
   }
 
+  /// rsync forwards names in pieces of 2 KiB; a stub's text and identity hold the copy's path, and not every path fits.
+  @Test("Files with paths up to the kernel's limit go and come back", arguments: Transport.allCases)
+  func longPaths(over transport: Transport) throws {
+    let site = try Site(transport, policies: Self.policies)
+    defer { site.close() }
+    let volume = try LinuxFileSystem(root: site.cache)
+    let paths = [300, 1000, 2040, 2060, 3000, 3900, 4060].map { RelativePath(longPath($0))! }
+    for path in paths { try volume.put(path, "content at \(path.bytes.count)") }
+    try site.start()
+    try site.start(.seconds(10))
+    let flush = try site.tierctl("flush", "--wait", on: "tree")
+    #expect(flush.status == 0, "\(flush.errors)")
+    #expect(try site.files(below: "tree").allSatisfy { $0.value.state == .archived })
+
+    try site.start(.seconds(200))
+    #expect(try site.daemon.tierctl("verify", site.cache).status == 0)
+    let release = try site.tierctl("release", on: "tree")
+    #expect(release.status == 2 && release.errors.contains("or a longer path"), "\(release)")
+    try eventually("nothing lingers") {
+      try site.files(below: "tree").filter { $0.value.state == .released }.count == 5
+    }
+    #expect(try site.tierctl("restore", on: "tree").status == 0)
+    for path in paths { #expect(try volume.text(of: path) == "content at \(path.bytes.count)") }
+    #expect(try site.daemon.tierctl("fsck").status == 0)
+  }
+
+  /// Below `tree`, of this many bytes.
+  private func longPath(_ bytes: Int) -> String {
+    var path = "tree/\(bytes)"
+    while path.utf8.count + 202 < bytes { path += "/" + String(repeating: "d", count: 200) }
+    return path + "/" + String(repeating: "f", count: bytes - path.utf8.count - 1)
+  }
+
   private func run(_ site: Site, _ tree: MixedTree) throws {
     let apps = try Apps(tree, in: site.cache)
     try apps.writeWhileNobodyWatches()
@@ -167,5 +200,15 @@ extension Transport {
       // The server's own user must be able to read it.
       entry.mode |= 0o400
     }
+  }
+}
+
+extension LinuxFileSystem {
+  fileprivate func text(of path: RelativePath) throws -> String {
+    let file = try open(path, .read, at: "test.text")
+    defer { file.close() }
+    var bytes = [UInt8](repeating: 0, count: 100)
+    let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, offset: 0, at: "test.text") }
+    return String(decoding: bytes[..<count], as: UTF8.self)
   }
 }
