@@ -106,7 +106,8 @@ To go on with folders of your own:
   1. write tierd.yaml (docs/configuration.md) with your volume and your NAS:
        volumes: [{name: vol01, path: /mnt/vol01}]
        targets: [{name: nas, nfs: {host: 192.168.1.10, export: /volume1/tier}}]
-  2. put a policy of three lines beside it (docs/policies.md; examples in policies/)
+       policies: policies
+  2. put a policy of three lines into the folder policies beside it (docs/policies.md; examples in policies/)
   3. ${bin#"$PWD"/}/tierd check-policy --config tierd.yaml
      ${bin#"$PWD"/}/tierd run --config tierd.yaml
 EOF

@@ -51,7 +51,11 @@ package enum PolicyDirectory {
     guard let names = entries(of: directory) else {
       let reason = SourceText.systemText(errno)
       return .failure(
-        Diagnostic(file: directory, message: "the policy directory can't be read: \(reason)"))
+        Diagnostic(
+          file: directory,
+          message:
+            "the policy directory can't be read: \(reason): make it, or name another with `policies:` in tierd.yaml"
+        ))
     }
     var paths: [String] = []
     for name in names {

@@ -69,7 +69,8 @@ struct CheckPolicy: ParsableCommand {
       let (policies, found) = PolicyDirectory.load(configuration.policyDirectory, configuration)
       diagnostics = found
       if let policies, !found.hasErrors {
-        print("\(configuration.policyDirectory): \(policies.policies.count) policies, all well")
+        let count = policies.policies.count
+        print("\(configuration.policyDirectory): \(count) \(count == 1 ? "policy" : "policies"), all well")
       }
     }
     for file in files {

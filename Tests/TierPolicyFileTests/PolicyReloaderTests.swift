@@ -49,7 +49,8 @@ import TierTestSupport
     try #require(rename(directory.path, directory.path + ".away") == 0)
     let outcome = reloader.reload()
     try #require(rename(directory.path + ".away", directory.path) == 0)
-    let message = "the policy directory can't be read: No such file or directory"
+    let message =
+      "the policy directory can't be read: No such file or directory: make it, or name another with `policies:` in tierd.yaml"
     #expect(outcome == .refused([Diagnostic(file: directory.path, message: message)]))
     #expect(reloader.policies.policies.count == 1)
   }
