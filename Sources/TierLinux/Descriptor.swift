@@ -1,6 +1,7 @@
 import CTierLinux
 import Glibc
 import Synchronization
+import TierCore
 
 /// Owns one file descriptor: closed by `close` or with its last reference, never twice.
 package final class Descriptor: Sendable {
@@ -10,6 +11,16 @@ package final class Descriptor: Sendable {
 
   /// -1 once closed: the kernel then answers EBADF.
   package var raw: Int32 { number.load(ordering: .relaxed) }
+
+  /// Another descriptor of the same open file, with the lowest free number that is not below `lowest`.
+  package func raised(to lowest: Int32) throws(SyscallError) -> Descriptor {
+    let copy = tier_duplicate(raw, lowest)
+    guard copy >= 0 else { throw SyscallError(call: "fcntl", path: "", errno: -copy) }
+    return Descriptor(owning: copy)
+  }
+
+  /// Gives the number away: its new owner closes it.
+  package func take() -> Int32 { number.exchange(-1, ordering: .relaxed) }
 
   package func close() {
     let owned = number.exchange(-1, ordering: .relaxed)

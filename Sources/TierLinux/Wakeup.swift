@@ -6,10 +6,12 @@ import TierCore
 package final class Wakeup: Sendable {
   private let event: Descriptor
 
-  package init() throws(SyscallError) {
+  /// `lowest`: for whoever must keep the numbers below free.
+  package init(lowest: Int32 = 0) throws(SyscallError) {
     let number = tier_eventfd()
     guard number >= 0 else { throw SyscallError(call: "eventfd", path: "", errno: -number) }
-    event = Descriptor(owning: number)
+    let event = Descriptor(owning: number)
+    self.event = lowest == 0 ? event : try event.raised(to: lowest)
   }
 
   /// For `poll` and `epoll`: readable while signalled.

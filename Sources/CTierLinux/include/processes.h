@@ -14,6 +14,10 @@ struct tier_command {
 };
 int tier_spawn(const struct tier_command *command);
 
+// The same, but the program outlives the caller, is init's child, and its pid isn't told. 0 once it runs, or a
+// negated errno.
+int tier_spawn_detached(const struct tier_command *command);
+
 // Readable once the process has ended.
 int tier_pidfd(int pid);
 // Reaps the child. Its exit status (0 to 255), or 256 plus the signal that ended it.
