@@ -4,7 +4,7 @@
 /// One line of text: `tierd1 archived epoch=3 target=nas size=… mtime=…  mode=… owner=… group=… sha256=… id=…
 /// path=…`, in this order, the path last and as escaped text (docs/formats.md).
 package struct IdentityRecord: Hashable, Sendable {
-  package var state: FileState
+  package var state: IdentityState
   package var epoch: Epoch
   package var target: String
   /// Below the target's root.
@@ -17,7 +17,7 @@ package struct IdentityRecord: Hashable, Sendable {
   package var owner: UInt32
   package var group: UInt32
 
-  package init(state: FileState, epoch: Epoch, copy: ArchivedCopy) {
+  package init(state: IdentityState, epoch: Epoch, copy: ArchivedCopy) {
     self.state = state
     self.epoch = epoch
     target = copy.target
@@ -42,7 +42,7 @@ package struct IdentityRecord: Hashable, Sendable {
       String(mode, radix: 8), "\(owner)", "\(group)", "\(hash)", "\(archiveID)", path.escaped,
     ]
     let fields = zip(Self.keys, values).map { "\($0)=\($1)" }
-    return Array(([Self.version, state.word] + fields).joined(separator: " ").utf8)
+    return Array(([Self.version, state.rawValue] + fields).joined(separator: " ").utf8)
   }
 
   /// Throws `corruptRecord` for anything that `encoded` doesn't write, `unsupported` for a later version. What
@@ -75,7 +75,7 @@ package struct IdentityRecord: Hashable, Sendable {
   }
 
   private init?(state: String, _ values: [String]) {
-    guard let state = FileState(word: state), let epoch = Int64(values[0]),
+    guard let state = IdentityState(rawValue: state), let epoch = Int64(values[0]),
       let target = EscapedText.decode(values[1]).flatMap({ String(validating: $0, as: UTF8.self) }),
       let size = Int64(values[2]), size >= 0, let modified = FileTime(decimalText: values[3]),
       let mode = UInt16(values[4], radix: 8), let owner = UInt32(values[5]), let group = UInt32(values[6]),
@@ -97,26 +97,6 @@ package struct IdentityRecord: Hashable, Sendable {
 
   private static func corrupt(_ why: String) -> TierError {
     TierError(.corruptRecord, "the identity attribute can't be read: \(why)")
-  }
-}
-
-extension FileState {
-  /// As written in records.
-  package var word: String {
-    switch self {
-    case .resident: "resident"
-    case .archived: "archived"
-    case .released: "released"
-    }
-  }
-
-  package init?(word: String) {
-    switch word {
-    case "resident": self = .resident
-    case "archived": self = .archived
-    case "released": self = .released
-    default: return nil
-    }
   }
 }
 

@@ -20,11 +20,25 @@ import TierTestSupport
   @Test func readsBackWhatItWrote() throws {
     var random = SplitMix(state: 11)
     for _ in 0..<2000 {
-      let state = [FileState.resident, .archived, .released].randomElement(using: &random)!
+      let state = IdentityState.allCases.randomElement(using: &random)!
       let epoch = Epoch(Int64.random(in: 0...(.max), using: &random))
       let record = IdentityRecord(state: state, epoch: epoch, copy: .random(using: &random))
       #expect(try IdentityRecord.parse(record.encoded) == record)
     }
+  }
+
+  @Test func aLookTellsTheStateOfEveryRecord() throws {
+    for state in IdentityState.allCases {
+      let record = IdentityRecord(state: state, epoch: Epoch(3), copy: .sample)
+      #expect(record.encoded.withUnsafeBytes { IdentityState.peek($0) } == state)
+    }
+  }
+
+  @Test(arguments: [
+    "", "tierd1", "tierd1 released", "tierd2 released epoch=3", "tierd1 freed epoch=3",
+    "tierd1  released epoch=3", "Tierd1 released epoch=3", "tierd1 releasedepoch=3",
+  ]) func aLookRefusesWhatIsNoRecord(_ text: String) {
+    #expect(Array(text.utf8).withUnsafeBytes { IdentityState.peek($0) } == nil)
   }
 
   @Test func readsNamesThatBeginWithACombiningAccent() throws {
