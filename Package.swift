@@ -38,6 +38,11 @@ let package = Package(
     .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(
       name: "TierLinux", dependencies: ["TierCore", "CTierLinux", "CLibCrypto"], swiftSettings: strict),
+    .target(
+      name: "TierGuard", dependencies: ["TierCore", "TierLinux", "CTierLinux"], swiftSettings: strict),
+    .executableTarget(
+      name: "tier-guard", dependencies: ["TierGuard", "TierCore", "TierLinux", "CTierLinux"],
+      swiftSettings: strict),
     .systemLibrary(name: "CLibNFS", pkgConfig: "libnfs", providers: [.apt(["libnfs-dev"])]),
     .target(
       name: "TierTargets", dependencies: ["TierCore", "TierLinux", "CTierLinux", "CLibNFS"],
@@ -80,6 +85,20 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+    .target(
+      name: "TierGuardSupport",
+      dependencies: ["TierGuard", "TierCore", "TierLinux", "CTierLinux", "TierTestSupport"],
+      path: "Tests/TierGuardSupport", swiftSettings: strict),
+    .executableTarget(
+      name: "guard-test-client", dependencies: ["TierGuard", "TierGuardSupport", "TierLinux"],
+      path: "Tests/GuardTestClient", swiftSettings: strict),
+    .testTarget(
+      name: "TierGuardTests",
+      dependencies: [
+        "TierGuard", "TierGuardSupport", "TierCore", "TierLinux", "CTierLinux", "TierTestSupport",
+        "tier-guard",
+        "guard-test-client",
+      ], swiftSettings: strict),
     .target(name: "LaterClock", path: "Tests/LaterClock"),
     .testTarget(
       name: "TierdTests",

@@ -1,0 +1,62 @@
+import Glibc
+import Synchronization
+import TierCore
+import TierLinux
+
+/// Somebody who waits for a placeholder's content, and the file.
+package struct WaitingOpener: Sendable {
+  package let request: GuardRequest
+  /// Opened for reading by the guard. To write the content, open `/proc/self/fd/<number>` again: this process's opens
+  /// aren't asked about. Closed when its last reference goes.
+  package let file: Descriptor
+}
+
+/// tierd's side of the guard: one connection for each guarded file system (two volumes on one file system share it).
+///
+/// It keeps a descriptor of the guard's group and the files of those who wait. So whatever happens to the guard,
+/// nobody is let through, and a new one goes on where the old one ended. Any thread may call; the calls that wait say
+/// so.
+package final class GuardConnection: Sendable {
+  private let link: GuardClientLink
+
+  /// `root`: any directory of the file system. `program`: started, apart from this process, where nothing listens on
+  /// the socket; nil where systemd does that. `log` gets a line when the guard is lost and found again.
+  package init(
+    socket: String, program: String?, root: String, terms: GuardTerms,
+    log: @escaping @Sendable (String) -> Void = { _ in }
+  ) throws(TierError) {
+    do throws(SyscallError) {
+      link = try GuardClientLink(
+        GuardStarter(socket: socket, program: program), root: root, terms: terms, log: log)
+    } catch {
+      throw TierError(error)
+    }
+  }
+
+  /// From the return on, nobody but this process reads a placeholder of the file system. Waits for the guard's start;
+  /// call it before anything on the file system is opened, and again after the file system was mounted anew.
+  package func protect() throws(TierError) -> GuardMode { try link.protect() }
+
+  /// The next one who waits, oldest first; each is told once. Waits; nil after `close`, or after `timeout`. For one
+  /// thread.
+  package func next(atMost timeout: Duration? = nil) -> WaitingOpener? { link.next(atMost: timeout) }
+
+  /// Each waiting one is answered once. Allowed is only whose file's identity says that its content is there; else
+  /// the guard refuses with EIO.
+  package func answer(_ token: GuardToken, _ answer: GuardAnswer) { link.answer(token, answer) }
+
+  /// More often than `GuardBounds.absence`, for each that is being worked for.
+  package func stillWorking(_ token: GuardToken) { link.say(.stillWorking(token)) }
+
+  /// Before a file's blocks are freed, and after its identity says `releasing`. When this returns, whoever opens the
+  /// file is asked about, and the guard has no decision under way that it took on an older identity. (Who was let
+  /// through before may still be on his way to the file: that is what the release's lease and its linger find out.)
+  /// Waits; an error means that nothing may be freed.
+  package func stubbing(_ file: Descriptor) throws(TierError) { try link.stubbing(file) }
+
+  /// When the file system holds no placeholder any more. Waits.
+  package func unprotect() throws(TierError) { try link.unprotect() }
+
+  /// The file system stays guarded: openers of placeholders wait for the next client, up to `GuardBounds.absence`.
+  package func close() { link.close() }
+}
