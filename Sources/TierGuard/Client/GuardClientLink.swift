@@ -68,6 +68,7 @@ final class GuardClientLink: Sendable {
 
   /// How long a start may take before `protect` gives up.
   private static let startPatience = Duration.seconds(10)
+  private static let startInterval = Duration.milliseconds(500)
   private static let retryInterval = Duration.milliseconds(20)
   private static let retryIntervalMax = Duration.seconds(2)
 
@@ -229,12 +230,13 @@ extension GuardClientLink {
 
   private func connect() throws(TierError) -> PacketSocket {
     let end = clock.monotonic + Self.startPatience
-    var isStarted = false
+    var lastStart: Duration?
     while true {
       do throws(SyscallError) {
         if let socket = try starter.connect() { return socket }
-        if !isStarted {
-          isStarted = true
+        // Again, because one that was just started can die too; one too many ends by itself.
+        if lastStart.map({ clock.monotonic - $0 >= Self.startInterval }) ?? true {
+          lastStart = clock.monotonic
           try starter.start()
         }
       } catch {

@@ -56,6 +56,8 @@ struct GuardSession {
       fileSystems.end(fileSystem, root.raw)
       stage = .done
       link.send(.unprotected)
+    // What followed before the refusal was read.
+    case (_, .done): break
     default: throw Failure(description: "a message came out of turn")
     }
   }
