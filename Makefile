@@ -31,24 +31,29 @@ format:
 bench:
 	@scripts/install-packages.sh build test bench
 	$(SWIFT) build -c release --product tier-bench
+	$(SWIFT) build -c release --product tier-guard
 	@.build/release/tier-bench all
 
 build:
 	@scripts/install-packages.sh build
 	$(SWIFT) build --product tierd
 	$(SWIFT) build --product tierctl
+	$(SWIFT) build --product tier-guard
 
 ## make release   optimised binaries in .build/release
 release:
 	@scripts/install-packages.sh build
 	$(SWIFT) build -c release --product tierd --static-swift-stdlib
 	$(SWIFT) build -c release --product tierctl --static-swift-stdlib
+	$(SWIFT) build -c release --product tier-guard --static-swift-stdlib
 
 ## make install   release binaries, unit and examples to PREFIX (/usr/local); DESTDIR is respected
 PREFIX ?= /usr/local
 install: release
 	install -D -m755 .build/release/tierd $(DESTDIR)$(PREFIX)/bin/tierd
 	install -D -m755 .build/release/tierctl $(DESTDIR)$(PREFIX)/bin/tierctl
+	install -D -m755 .build/release/tier-guard $(DESTDIR)$(PREFIX)/bin/tier-guard
+	install -D -m644 packaging/systemd/tier-guard.service $(DESTDIR)/etc/systemd/system/tier-guard.service
 	install -D -m644 packaging/systemd/tierd.service $(DESTDIR)/etc/systemd/system/tierd.service
 	install -d -m755 $(DESTDIR)/etc/tierd/policies
 

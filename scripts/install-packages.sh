@@ -7,7 +7,7 @@ for purpose in "$@"; do
   case $purpose in
     build) packages+=(libsqlite3-dev libnfs-dev libssl-dev libyaml-dev pkg-config) ;;
     test) packages+=(nfs-ganesha nfs-ganesha-vfs rpcbind rsync openssh-server openssh-client iproute2 iptables
-      e2fsprogs xfsprogs btrfs-progs attr acl util-linux procps glusterfs-server glusterfs-client zsh fish) ;;
+      e2fsprogs xfsprogs btrfs-progs attr acl util-linux procps glusterfs-server glusterfs-client zsh fish bindfs) ;;
     bench) packages+=(rclone inotify-tools findutils time) ;;
     *) echo "usage: $0 build|test|bench ..." >&2; exit 64 ;;
   esac
