@@ -90,7 +90,8 @@ let package = Package(
       dependencies: ["TierGuard", "TierCore", "TierLinux", "CTierLinux", "TierTestSupport"],
       path: "Tests/TierGuardSupport", swiftSettings: strict),
     .executableTarget(
-      name: "guard-test-client", dependencies: ["TierGuard", "TierGuardSupport", "TierLinux"],
+      name: "guard-test-client",
+      dependencies: ["TierGuard", "TierGuardSupport", "TierLinux", "TierTestSupport"],
       path: "Tests/GuardTestClient", swiftSettings: strict),
     .testTarget(
       name: "TierGuardTests",
@@ -115,7 +116,10 @@ let package = Package(
       name: "TierTargetsTests", dependencies: ["TierTargets", "TierTestSupport"], swiftSettings: strict),
     .executableTarget(
       name: "tier-bench",
-      dependencies: ["TierCatalog", "TierCore", "TierEngine", "TierLinux", "TierTargets", "TierTestSupport"],
+      dependencies: [
+        "TierCatalog", "TierCore", "TierEngine", "TierGuard", "TierGuardSupport", "TierLinux", "TierTargets",
+        "TierTestSupport",
+      ],
       path: "Benchmarks/TierBench", swiftSettings: strict),
     .testTarget(
       name: "TierLinuxTests", dependencies: ["TierLinux", "TierTestSupport"], swiftSettings: strict),

@@ -5,10 +5,10 @@ import TierLinux
 @main enum TierBench {
   private static let benchmarks: [any Benchmark.Type] = [
     NFSBenchmark.self, DirectoryBenchmark.self, ScanBenchmark.self, WatchBenchmark.self,
-    CatalogBenchmark.self, DaemonBenchmark.self,
+    CatalogBenchmark.self, DaemonBenchmark.self, GuardBenchmark.self,
   ]
   /// What benchmarks run in a process of its own.
-  private static let probes: [any Benchmark.Type] = [CatalogProbe.self, WatchProbe.self]
+  private static let probes: [any Benchmark.Type] = [CatalogProbe.self, WatchProbe.self, GuardProbe.self]
 
   static func main() {
     let arguments = Array(CommandLine.arguments.dropFirst())

@@ -2,29 +2,115 @@ import Glibc
 import TierGuard
 import TierGuardSupport
 import TierLinux
+import TierTestSupport
 
-/// A client of the guard in a process of its own, to be stopped and killed: `guard-test-client SOCKET ROOT
-/// restore|wait`. Says `protected`, then `waits N` for each request.
+/// A client of the guard in a process of its own, to be stopped and killed (`client SOCKET ROOT restore|wait`: says
+/// `protected`, then `waits N` as requests come); and an app that does one thing to a file (`mmap FILE` and so on),
+/// and prints what it read.
 @main enum GuardTestClient {
   static func main() throws {
     let words = CommandLine.arguments
-    let connection = try GuardConnection(
-      socket: words[1], program: GuardBench.program("tier-guard"), root: words[2],
-      terms: GuardTerms(isShared: false))
-    _ = try connection.protect()
-    let recaller = Recaller(connection, words[3] == "restore" ? .restore : .wait)
-    say("protected")
-    var told = 0
-    while true {
-      let count = recaller.requests.count
-      if count > told { say("waits \(count)") }
-      told = count
-      usleep(5_000)
+    switch words[1] {
+    case "client": try serve(words[2], root: words[3], words[4] == "restore" ? .restore : .wait)
+    case "flood": flood(words[2], count: Int(words[3])!)
+    default: act(words[1], words[2])
     }
   }
 
-  private static func say(_ text: String) {
-    let line = Array("\(text)\n".utf8)
-    guard write(STDOUT_FILENO, line, line.count) == line.count else { exit(1) }
+  private static func serve(_ socket: String, root: String, _ conduct: Recaller.Conduct) throws {
+    let connection = try GuardConnection(
+      socket: socket, program: GuardBench.program("tier-guard"), root: root,
+      terms: GuardTerms(isShared: false))
+    _ = try connection.protect()
+    let recaller = Recaller(connection, conduct)
+    put(Array("protected\n".utf8))
+    var told = 0
+    while true {
+      let count = recaller.requests.count
+      if count > told { put(Array("waits \(count)\n".utf8)) }
+      told = count
+      pause(atMost: 10_000)
+    }
+  }
+
+  private static func act(_ action: String, _ path: String) {
+    switch action {
+    case "read": put(readAll(opened(path, O_RDONLY)))
+    case "mmap":
+      let file = opened(path, O_RDONLY)
+      let size = lseek(file, 0, SEEK_END)
+      guard let memory = mmap(nil, Int(size), PROT_READ, MAP_SHARED, file, 0), memory != MAP_FAILED else {
+        fail()
+      }
+      put(Array(UnsafeRawBufferPointer(start: memory, count: Int(size))))
+    case "sendfile":
+      let file = opened(path, O_RDONLY)
+      while true {
+        let count = sendfile(STDOUT_FILENO, file, nil, 1 << 16)
+        guard count >= 0 else { fail() }
+        if count == 0 { break }
+      }
+    case "nonblocking": put(readAll(opened(path, O_RDONLY | O_NONBLOCK)))
+    case "truncating": _ = opened(path, O_WRONLY | O_TRUNC)
+    case "append":
+      let file = opened(path, O_WRONLY | O_APPEND)
+      guard write(file, "more", 4) == 4 else { fail() }
+    case "truncate": guard truncate(path, 10) == 0 else { fail() }
+    case "seek":
+      let file = opened(path, O_RDONLY)
+      put(Array("\(lseek(file, 0, 4)) \(lseek(file, 0, SEEK_END))".utf8))  // SEEK_HOLE
+    case "path": _ = opened(path, 0o10000000)  // O_PATH
+    default: exit(64)
+    }
+  }
+
+  /// Opens each of `path`0, `path`1 … once, from many threads, and prints how many failed.
+  private static func flood(_ path: String, count: Int) {
+    let failures = (0..<50).map { part in
+      let failed = Failures()
+      let thread = OwnedThread(name: "flood", stackBytes: 64 << 10) {
+        for number in stride(from: part, to: count, by: 50) {
+          let file = open("\(path)\(number)", O_RDONLY)
+          if file < 0 { failed.count += 1 } else { close(file) }
+        }
+      }
+      return (failed, thread)
+    }
+    for (_, thread) in failures { thread.join() }
+    put(Array("\(failures.reduce(0) { $0 + $1.0.count }) failed".utf8))
+  }
+
+  /// Each is one thread's until that is joined.
+  private final class Failures: @unchecked Sendable {
+    var count = 0
+  }
+
+  private static func opened(_ path: String, _ flags: Int32) -> Int32 {
+    let file = open(path, flags)
+    guard file >= 0 else { fail() }
+    return file
+  }
+
+  private static func readAll(_ file: Int32) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = read(file, &piece, piece.count)
+      guard count >= 0 else { fail() }
+      if count == 0 { return bytes }
+      bytes += piece[..<count]
+    }
+  }
+
+  /// The errno is the exit status.
+  private static func fail() -> Never { exit(errno) }
+
+  private static func put(_ bytes: [UInt8]) {
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let count = rest.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress, $0.count) }
+      guard count > 0 else { exit(1) }
+      rest = rest.dropFirst(count)
+    }
   }
 }

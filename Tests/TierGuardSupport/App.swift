@@ -43,6 +43,11 @@ package final class App: Sendable {
     self.init("/bin/sh", ["-c", script, "app"] + arguments)
   }
 
+  /// One of guard-test-client's actions.
+  package convenience init(_ action: String, on path: String, _ more: String...) {
+    self.init(GuardBench.program("guard-test-client"), [action, path] + more)
+  }
+
   package convenience init(reading path: String) { self.init("/bin/cat", [path]) }
 
   package var pid: Int32 { shared.value.withLock(\.pid) }

@@ -7,9 +7,13 @@ import TierTestSupport
 /// Placeholders as a release leaves them, whose content follows from their name: no byte of it is 0.
 package enum Placeholder {
   package static func content(of name: String, size: Int) -> [UInt8] {
+    if name == "program" { return program }
     var random = SplitMix(state: name.utf8.reduce(7) { $0 &* 31 &+ UInt64($1) })
     return (0..<size).map { _ in UInt8.random(in: 1...255, using: &random) }
   }
+
+  /// One that runs.
+  package static let program = (try? SmallFile.read("/bin/echo", limit: 1 << 20)) ?? []
 
   /// A regular file of full size without content, whose identity says `state`.
   package static func make(_ path: String, size: Int, state: IdentityState = .released) throws {

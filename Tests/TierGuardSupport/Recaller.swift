@@ -76,7 +76,7 @@ package final class Recaller: Sendable {
     case .restore:
       do {
         if try !isRestored(opener.file) {
-          try Placeholder.restore(opener.file)
+          try restore(opener.file)
           state.withLock { $0.restores += 1 }
         }
         connection.answer(token, .allow)
@@ -86,6 +86,15 @@ package final class Recaller: Sendable {
       }
     }
     state.withLock { state in state.waiting.removeAll { $0.request.token == token } }
+  }
+
+  /// tierd's own accesses are events too, and a guard that dies with one of them in its hands fails it.
+  private func restore(_ file: Descriptor, attempts: Int = 5) throws {
+    do {
+      try Placeholder.restore(file)
+    } catch let error as SyscallError where attempts > 1 && [EAGAIN, EPERM].contains(error.errno) {
+      try restore(file, attempts: attempts - 1)
+    }
   }
 
   private func isRestored(_ file: Descriptor) throws -> Bool {

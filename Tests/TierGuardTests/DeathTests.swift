@@ -1,0 +1,183 @@
+import CTierLinux
+import Glibc
+import Testing
+import TierCore
+import TierGuard
+import TierGuardSupport
+import TierLinux
+import TierTestSupport
+
+/// Whoever dies, hangs or comes back: those who wait get the content or an error, never anything else.
+@Suite(.serialized, .timeLimit(.minutes(5))) struct DeathTests {
+  static let bounds = GuardBounds(patience: .seconds(60), absence: .seconds(2))
+  static let kinds = GuardBench.Kind.here
+
+  private func client(_ bench: GuardBench, _ conduct: String) throws -> App {
+    let client = App(GuardBench.program("guard-test-client"), ["client", bench.socket, bench.path, conduct])
+    try eventually("the client's connection") { client.lines.contains("protected") }
+    return client
+  }
+
+  private func readers(_ count: Int, _ path: String) -> [App] { (0..<count).map { _ in App(reading: path) } }
+
+  private func expectContent(_ apps: [App], size: Int = 50_000) throws {
+    let content = Placeholder.content(of: "cat", size: size)
+    for app in apps {
+      let result = try app.result()
+      #expect(result.succeeded && result.output == content, "\(result.ending), \(result.output.count) bytes")
+    }
+  }
+
+  private func expectErrors(_ apps: [App]) throws {
+    for app in apps {
+      let result = try app.result()
+      #expect(!result.succeeded && result.output == [], "\(result.ending), \(result.output.count) bytes")
+    }
+  }
+
+  @Test(arguments: kinds, [SIGKILL, SIGTERM]) func theGuardDies(_ kind: GuardBench.Kind, _ signal: Int32)
+    throws
+  {
+    let bench = try GuardBench(kind)
+    try Placeholder.make(bench.path("cat"), size: 50_000)
+    try Placeholder.makeResident(bench.path("dog"), size: 9_000)
+    let (_, recaller) = try bench.protect(.wait)
+    let apps = readers(50, bench.path("cat"))
+    try eventually("all of them waiting") { recaller.requests.count == 50 }
+    for _ in 0..<3 {
+      let before = bench.guardPID
+      kill(before, signal)
+      try eventually("another guard") { ![0, before].contains(bench.guardPID) }
+      #expect(apps.allSatisfy { !$0.hasEnded })
+    }
+    // While they wait, others aren't held up, and none is taken for another.
+    let dog = try App(reading: bench.path("dog")).result()
+    #expect(dog.output == Placeholder.content(of: "dog", size: 9_000))
+    let late = readers(5, bench.path("cat"))
+    try eventually("those who came later") { recaller.requests.count == 55 }
+    recaller.behave(.restore)
+    try expectContent(apps + late)
+    #expect(recaller.restores == 1)
+    #expect(recaller.failures == [])
+  }
+
+  /// Answers that are on their way when the guard dies count still.
+  @Test(arguments: kinds) func theGuardDiesAgainAndAgainWhileItWorks(_ kind: GuardBench.Kind) throws {
+    let bench = try GuardBench(kind)
+    let (_, recaller) = try bench.protect(.restore)
+    for round in 0..<10 {
+      let names = (0..<10).map { "f\(round).\($0)" }
+      for name in names { try Placeholder.make(bench.path(name), size: 20_000) }
+      let apps = names.map { App(reading: bench.path($0)) }
+      pause(atMost: 30_000)
+      kill(bench.guardPID, SIGKILL)
+      for (name, app) in zip(names, apps) {
+        let result = try app.result()
+        // An open that the dead guard had taken and told nobody of is refused; by the kernel itself (EPERM), if it was
+        // just being taken.
+        let isRefused = ["temporarily unavailable", "not permitted"].contains {
+          result.errorText.contains($0)
+        }
+        #expect(result.succeeded || isRefused, "\(result.errorText)")
+        let content = Placeholder.content(of: name, size: 20_000)
+        #expect(result.output == (result.succeeded ? content : Array(content.prefix(result.output.count))))
+      }
+    }
+    #expect(recaller.failures == [])
+  }
+
+  @Test(arguments: kinds) func theClientIsKilledAndAnotherOneComes(_ kind: GuardBench.Kind) throws {
+    let bench = try GuardBench(kind)
+    try Placeholder.make(bench.path("cat"), size: 50_000)
+    let first = try client(bench, "wait")
+    let apps = readers(50, bench.path("cat"))
+    try eventually("all of them waiting") { first.lines.contains("waits 50") }
+    kill(first.pid, SIGKILL)
+    _ = try first.result()
+    let late = App(reading: bench.path("cat"))
+    try eventually("one who came while nobody was there") { late.isBlocked }
+    #expect(apps.allSatisfy { !$0.hasEnded })
+    let second = try client(bench, "restore")
+    try expectContent(apps + [late])
+    second.stop()
+  }
+
+  @Test(arguments: kinds) func theClientIsGoneForGood(_ kind: GuardBench.Kind) throws {
+    let bench = try GuardBench(kind)
+    try Placeholder.make(bench.path("cat"), size: 50_000)
+    try Placeholder.makeResident(bench.path("dog"), size: 9_000)
+    let connection = try bench.connect(bounds: Self.bounds)
+    _ = try connection.protect()
+    connection.close()
+    let apps = readers(50, bench.path("cat"))
+    try eventually("their waiting") { apps.allSatisfy { $0.isBlocked || $0.hasEnded } }
+    let dog = try App(reading: bench.path("dog")).result()
+    #expect(dog.output == Placeholder.content(of: "dog", size: 9_000))
+    try expectErrors(apps)
+  }
+
+  @Test(arguments: kinds) func theClientHangs(_ kind: GuardBench.Kind) throws {
+    let bench = try GuardBench(kind)
+    try Placeholder.make(bench.path("cat"), size: 50_000)
+    let first = try client(bench, "restore")
+    kill(first.pid, SIGSTOP)
+    let apps = readers(50, bench.path("cat"))
+    try eventually("all of them waiting") { apps.allSatisfy(\.isBlocked) }
+    kill(first.pid, SIGCONT)
+    try expectContent(apps)
+    first.stop()
+  }
+
+  /// Silence is bounded by `absence`; work that goes on and on, by `patience`.
+  @Test(arguments: kinds) func everyWaitEnds(_ kind: GuardBench.Kind) throws {
+    let bench = try GuardBench(kind)
+    try Placeholder.make(bench.path("cat"), size: 50_000)
+    let clock = SystemClock()
+    let (connection, recaller) = try bench.protect(
+      .wait, bounds: GuardBounds(patience: .seconds(4), absence: .seconds(1)))
+    var begun = clock.monotonic
+    try expectErrors([App(reading: bench.path("cat"))])
+    #expect((.seconds(1)...(.seconds(3))).contains(clock.monotonic - begun))
+    recaller.behave(.work)
+    begun = clock.monotonic
+    try expectErrors([App(reading: bench.path("cat"))])
+    #expect((.seconds(4)...(.seconds(8))).contains(clock.monotonic - begun))
+    // The next one is served all the same.
+    recaller.behave(.restore)
+    try expectContent([App(reading: bench.path("cat"))])
+    withExtendedLifetime(connection) {}
+  }
+
+  /// Its waiting openers would be let through.
+  @Test func aGuardThatNobodyBacksDoesNotFollowSIGTERM() throws {
+    guard let kind = Self.kinds.first else { return }
+    let bench = try GuardBench(kind)
+    try Placeholder.make(bench.path("cat"), size: 50_000)
+    let connection = try bench.connect(bounds: Self.bounds)
+    _ = try connection.protect()
+    connection.close()
+    let app = App(reading: bench.path("cat"))
+    try eventually("its waiting") { app.isBlocked }
+    let pid = bench.guardPID
+    kill(pid, SIGTERM)
+    try expectErrors([app])
+    #expect(!GuardBench.hasEnded(pid))
+  }
+
+  @Test(arguments: kinds) func stubbingOutlivesTheGuard(_ kind: GuardBench.Kind) throws {
+    let bench = try GuardBench(kind)
+    try Placeholder.makeResident(bench.path("cat"), size: 50_000)
+    let (connection, recaller) = try bench.protect(.wait)
+    try expectContent([App(reading: bench.path("cat"))])
+    let file = try Placeholder.open(bench.path("cat"), O_RDWR)
+    try Placeholder.mark(file, .releasing, size: 50_000)
+    kill(bench.guardPID, SIGKILL)
+    try connection.stubbing(file)
+    try Placeholder.free(file, size: 50_000)
+    file.close()
+    let app = App(reading: bench.path("cat"))
+    try eventually("the request") { recaller.requests.count == 1 }
+    recaller.behave(.restore)
+    try expectContent([app])
+  }
+}
