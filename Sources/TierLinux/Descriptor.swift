@@ -9,6 +9,13 @@ package final class Descriptor: Sendable {
 
   package init(owning number: Int32) { self.number = Atomic(number) }
 
+  /// Another descriptor of the same open file; the caller keeps his.
+  package convenience init(duplicating number: Int32) throws(SyscallError) {
+    let copy = tier_duplicate(number, 0)
+    guard copy >= 0 else { throw SyscallError(call: "fcntl", path: "", errno: -copy) }
+    self.init(owning: copy)
+  }
+
   /// -1 once closed: the kernel then answers EBADF.
   package var raw: Int32 { number.load(ordering: .relaxed) }
 

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import TierGuard
 import TierGuardSupport
 import TierLinux
@@ -13,6 +14,7 @@ import TierTestSupport
     switch words[1] {
     case "client": try serve(words[2], root: words[3], words[4] == "restore" ? .restore : .wait)
     case "flood": flood(words[2], count: Int(words[3])!)
+    case "crowd": crowd(words[2], count: Int(words[3])!)
     default: act(words[1], words[2])
     }
   }
@@ -62,6 +64,30 @@ import TierTestSupport
     case "path": _ = opened(path, 0o10000000)  // O_PATH
     default: exit(64)
     }
+  }
+
+  /// Opens and reads `path` in `count` threads at once, and prints how many got its content, EAGAIN, anything else.
+  private static func crowd(_ path: String, count: Int) {
+    let outcomes = Mutex((whole: 0, refused: 0, other: 0))
+    let threads = (0..<count).map { _ in
+      OwnedThread(name: "crowd", stackBytes: 64 << 10) {
+        let file = open(path, O_RDONLY)
+        let isRefused = file < 0 && errno == EAGAIN
+        let bytes = file < 0 ? [] : readAll(file)
+        let content = Placeholder.content(of: Placeholder.name(path), size: bytes.count)
+        outcomes.withLock { outcomes in
+          if isRefused {
+            outcomes.refused += 1
+          } else if !bytes.isEmpty, bytes == content {
+            outcomes.whole += 1
+          } else {
+            outcomes.other += 1
+          }
+        }
+      }
+    }
+    for thread in threads { thread.join() }
+    put(outcomes.withLock { Array("\($0.whole) \($0.refused) \($0.other)".utf8) })
   }
 
   /// Opens each of `path`0, `path`1 … once, from many threads, and prints how many failed.

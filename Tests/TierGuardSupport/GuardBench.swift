@@ -75,10 +75,10 @@ package final class GuardBench {
   package func path(_ name: String) -> String { "\(path)/\(name)" }
 
   package func connect(
-    bounds: GuardBounds = GuardBounds(), root: String? = nil, startsGuard: Bool = true
+    bounds: GuardBounds = GuardBounds(), root: String? = nil, program: String? = nil
   ) throws -> GuardConnection {
     let connection = try GuardConnection(
-      socket: socket, program: startsGuard ? Self.program("tier-guard") : nil, root: root ?? path,
+      socket: socket, program: program ?? Self.program("tier-guard"), root: root ?? path,
       terms: GuardTerms(isShared: !kind.isLocal, bounds: bounds))
     connections.append(connection)
     return connection
@@ -86,13 +86,24 @@ package final class GuardBench {
 
   /// A guard with a client in this process.
   package func protect(
-    _ conduct: Recaller.Conduct, bounds: GuardBounds = GuardBounds()
+    _ conduct: Recaller.Conduct, bounds: GuardBounds = GuardBounds(), program: String? = nil
   ) throws -> (GuardConnection, Recaller) {
-    let connection = try connect(bounds: bounds)
+    let connection = try connect(bounds: bounds, program: program)
     _ = try connection.protect()
     let recaller = Recaller(connection, conduct)
     recallers.append(recaller)
     return (connection, recaller)
+  }
+
+  /// A program that starts the guard after `line` of the shell's, and can be made unstartable.
+  package func wrapper(_ line: String) throws -> String {
+    let path = directory.path("start-guard")
+    let text = Array("#!/bin/sh\n\(line)\nexec \(Self.program("tier-guard")) \"$@\"\n".utf8)
+    let file = try Placeholder.open(path, O_WRONLY | O_CREAT | O_TRUNC)
+    guard write(file.raw, text, text.count) == text.count else {
+      throw SyscallError(call: "write", path: path, errno: errno)
+    }
+    return path
   }
 
   /// Of the guard that listens now; 0: none.

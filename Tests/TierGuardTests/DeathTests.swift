@@ -20,8 +20,8 @@ import TierTestSupport
 
   private func readers(_ count: Int, _ path: String) -> [App] { (0..<count).map { _ in App(reading: path) } }
 
-  private func expectContent(_ apps: [App], size: Int = 50_000) throws {
-    let content = Placeholder.content(of: "cat", size: size)
+  private func expectContent(_ apps: [App], size: Int = 50_000, of name: String = "cat") throws {
+    let content = Placeholder.content(of: name, size: size)
     for app in apps {
       let result = try app.result()
       #expect(result.succeeded && result.output == content, "\(result.ending), \(result.output.count) bytes")
@@ -148,6 +148,38 @@ import TierTestSupport
     withExtendedLifetime(connection) {}
   }
 
+  /// It could give an inherited number to a new opener, so those whose numbers it can't keep are refused.
+  @Test func theNextGuardHasFewerDescriptors() throws {
+    guard let kind = Self.kinds.first else { return }
+    let bench = try GuardBench(kind)
+    for name in ["cat", "dog"] { try Placeholder.make(bench.path(name), size: 20_000) }
+    let few = bench.directory.path("few")
+    let connection = try bench.connect(program: try bench.wrapper("[ -e \(few) ] && ulimit -n 256"))
+    _ = try connection.protect()
+    func openers(_ name: String, _ count: Int) throws -> (App, [WaitingOpener]) {
+      let app = App("crowd", on: bench.path(name), "\(count)")
+      return (app, try (0..<count).map { _ in try #require(connection.next(atMost: .seconds(20))) })
+    }
+    // They take the lower numbers.
+    let (early, cats) = try openers("cat", 70)
+    let (late, dogs) = try openers("dog", 80)
+    for cat in cats { connection.answer(cat.request.token, .deny(.tryAgain)) }
+    #expect(String(decoding: try early.result().output, as: UTF8.self) == "0 70 0")
+    // Behind the confirmations: else the first ones would be given back, and take the places of the second ones.
+    try connection.stubbing(dogs[0].file.raw)
+    close(try Placeholder.open(few, O_CREAT | O_WRONLY).take())
+    kill(bench.guardPID, SIGKILL)
+    // The new guard's reader lets this process pass once it is there.
+    try Placeholder.restore(dogs[0].file)
+    for dog in dogs { connection.answer(dog.request.token, .allow) }
+    let output = String(decoding: try late.result().output, as: UTF8.self)
+    let counts = output.split(separator: " ").compactMap { Int($0) }
+    try #require(counts.count == 3)
+    // 64 may wait there, and some of these have numbers that the new guard can't have, or has in use.
+    #expect(counts[0] > 0 && counts[1] > 80 - 64 && counts[0] + counts[1] == 80, "\(output)")
+    try expectContent([App(reading: bench.path("dog"))], size: 20_000, of: "dog")
+  }
+
   /// Its waiting openers would be let through.
   @Test func aGuardThatNobodyBacksDoesNotFollowSIGTERM() throws {
     guard let kind = Self.kinds.first else { return }
@@ -172,7 +204,7 @@ import TierTestSupport
     let file = try Placeholder.open(bench.path("cat"), O_RDWR)
     try Placeholder.mark(file, .releasing, size: 50_000)
     kill(bench.guardPID, SIGKILL)
-    try connection.stubbing(file)
+    try connection.stubbing(file.raw)
     try Placeholder.free(file, size: 50_000)
     file.close()
     let app = App(reading: bench.path("cat"))

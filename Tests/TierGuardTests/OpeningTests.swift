@@ -232,7 +232,7 @@ import TierTestSupport
     for _ in 0..<3 { try expect(App(reading: bench.path("cat")), "cat", size: 20_000) }
     let file = try Placeholder.open(bench.path("cat"), O_RDWR)
     try Placeholder.mark(file, .releasing, size: 20_000)
-    try connection.stubbing(file)
+    try connection.stubbing(file.raw)
     try Placeholder.free(file, size: 20_000)
     file.close()
     let app = App(reading: bench.path("cat"))
@@ -254,7 +254,7 @@ import TierTestSupport
     try eventually("the open") { app.lines == ["open"] }
     let file = try Placeholder.open(bench.path("cat"), O_RDWR)
     try Placeholder.mark(file, .releasing, size: 20_000)
-    try connection.stubbing(file)
+    try connection.stubbing(file.raw)
     try Placeholder.free(file, size: 20_000)
     try #require(try App(script: "echo go > \"$1\"", go).result().succeeded)
     try eventually("the request") { recaller.requests.count == 1 }

@@ -136,10 +136,10 @@ final class GuardClientLink: Sendable {
     wakeup.signal()
   }
 
-  func stubbing(_ file: Descriptor) throws(TierError) {
+  func stubbing(_ file: Int32) throws(TierError) {
     let reply = try adapted { () throws(SyscallError) in
-      // A copy: the caller may close its own before the guard has it. It doesn't disturb a lease.
-      try Reply(try file.raised(to: 0))
+      // A copy: it may be sent again to the next guard. It doesn't disturb a lease.
+      try Reply(try Descriptor(duplicating: file))
     }
     let id = state.withLock { state in
       state.lastStubbing += 1

@@ -52,8 +52,8 @@ package final class GuardConnection: Sendable {
   /// Before a file's blocks are freed, and after its identity says `releasing`. When this returns, whoever opens the
   /// file is asked about, and the guard has no decision under way that it took on an older identity. (Who was let
   /// through before may still be on his way to the file: that is what the release's lease and its linger find out.)
-  /// Waits; an error means that nothing may be freed.
-  package func stubbing(_ file: Descriptor) throws(TierError) { try link.stubbing(file) }
+  /// `file`: a descriptor of the open file, valid during the call. Waits; an error means that nothing may be freed.
+  package func stubbing(_ file: Int32) throws(TierError) { try link.stubbing(file) }
 
   /// When the file system holds no placeholder any more. Waits.
   package func unprotect() throws(TierError) { try link.unprotect() }

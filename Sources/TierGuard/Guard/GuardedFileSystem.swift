@@ -70,8 +70,17 @@ extension GuardedFileSystem {
   /// What the reader before had taken and told nobody of: it can't be known any more which files those were, so they
   /// fail. Numbers that nobody waits under cost a failed call each, once.
   private func refuseUnknown() {
-    // An inherited number that a passing descriptor has yet: it is gone in a moment.
-    while !surroundings.numbers.settle() { _ = stop.wait(atMost: .milliseconds(1)) }
+    // An inherited number that a passing descriptor has yet: it is gone in a moment. One that never gets free (the
+    // guard before had a higher limit) could be a new event's later, so its opener is refused.
+    let end = surroundings.clock.monotonic + .seconds(2)
+    while !surroundings.numbers.settle(), surroundings.clock.monotonic < end {
+      _ = stop.wait(atMost: .milliseconds(1))
+    }
+    for request in state.withLock({ $0.held.all }) {
+      let owner = EventNumbers.Owner(group: id, number: request.number)
+      guard surroundings.numbers.isUnsafe(owner) else { continue }
+      if let request = state.withLock({ $0.held.take(request.token) }) { settle(request, .deny(.tryAgain)) }
+    }
     let known = state.withLock { Set($0.held.all.map(\.number)) }
     var refused = 0
     for number in 0..<GuardSurroundings.descriptorsMax where !known.contains(number) {

@@ -71,6 +71,11 @@ final class EventNumbers: Sendable {
     }
   }
 
+  /// Its number is somebody's who doesn't pass it on.
+  func isUnsafe(_ owner: Owner) -> Bool {
+    state.withLock { $0.parked[owner] != nil && !$0.held.contains(owner.number) }
+  }
+
   private static func place(_ owner: Owner, _ state: inout State) {
     guard let file = state.parked[owner], !state.held.contains(owner.number) else { return }
     let copy = tier_duplicate(file.raw, owner.number)
