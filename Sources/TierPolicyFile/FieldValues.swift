@@ -153,6 +153,18 @@ extension Field {
     return glob().map { PathRule(.exclude, $0) }
   }
 
+  /// `!pattern` or a pattern, of `restore.refuse`.
+  func processRule() -> ProcessRule? {
+    let isException = text.hasPrefix("!")
+    do {
+      let pattern = try ProcessPattern(isException ? String(text.dropFirst()) : text)
+      return ProcessRule(isException ? .allow : .refuse, pattern)
+    } catch {
+      report(error.description, at: scalar.mark(at: error.position + (isException ? 1 : 0)))
+      return nil
+    }
+  }
+
   private func glob(_ pattern: String, offset: Int) -> Glob? {
     do {
       return try Glob(pattern)

@@ -73,6 +73,18 @@ struct Fields {
     return items.enumerated().map { ("\(fullName(key))[\($0.offset)]", $0.element) }
   }
 
+  /// The items of a list of patterns.
+  func patterns(_ key: String) -> [Field] {
+    (list(key) ?? []).compactMap { name, node in
+      if case .scalar(let scalar) = node, scalar.isEmpty {
+        findings.report(
+          "\"\(name)\" is empty; a pattern that starts with \"#\" needs quotes", at: scalar.mark)
+        return nil
+      }
+      return Field(node, named: name, findings)
+    }
+  }
+
   func field(_ key: String, isShown: Bool = true) -> Field? {
     entries[key].flatMap { Field($0.value, named: fullName(key), isShown: isShown, findings) }
   }

@@ -4,12 +4,13 @@ import TierCore
 package enum PolicyKeys {
   package static let policy = [
     "name", "volume", "path", "target", "priority", "include", "exclude", "size", "archive", "release", "pin",
-    "keepDeleted",
+    "keepDeleted", "restore",
   ]
   package static let required = ["name", "volume", "path"]
   package static let size = ["min", "max"]
   package static let archive = ["after", "within"]
   package static let release = ["after", "keepBelow"]
+  package static let restore = ["mode", "stay", "refuse", "perMinute"]
 }
 
 /// Reads one policy from YAML. `docs/policies.md` is the reference.
@@ -50,6 +51,7 @@ struct ParsedPolicy {
     policy.priority = fields.field("priority")?.integer(-1000...1000) ?? policy.priority
     policy.rules = Self.rules(fields)
     Self.readSize(fields, into: &policy)
+    Self.readRestore(fields, into: &policy)
     Self.readDates(fields, into: &policy)
     policy.pin = fields.field("pin")?.boolean() ?? policy.pin
     if policy.pin, fields.has("release") {
@@ -62,19 +64,11 @@ struct ParsedPolicy {
     self.fields = fields
   }
 
+  private static let upToACentury = Duration.zero...Duration.seconds(100 * 365 * 24 * 3600)
+
   private static func rules(_ fields: Fields) -> [PathRule] {
-    func items(_ key: String) -> [Field] {
-      (fields.list(key) ?? []).compactMap { name, node in
-        if case .scalar(let scalar) = node, scalar.isEmpty {
-          fields.findings.report(
-            "\"\(name)\" is empty; a pattern that starts with \"#\" needs quotes", at: scalar.mark)
-          return nil
-        }
-        return Field(node, named: name, fields.findings)
-      }
-    }
-    return items("include").compactMap { item in item.glob().map { PathRule(.include, $0) } }
-      + items("exclude").compactMap { $0.exclusion() }
+    fields.patterns("include").compactMap { item in item.glob().map { PathRule(.include, $0) } }
+      + fields.patterns("exclude").compactMap { $0.exclusion() }
   }
 
   private static func readSize(_ fields: Fields, into policy: inout Policy) {
@@ -87,17 +81,29 @@ struct ParsedPolicy {
     }
   }
 
+  private static func readRestore(_ fields: Fields, into policy: inout Policy) {
+    guard let restore = fields.group("restore", keys: PolicyKeys.restore) else { return }
+    policy.restore.mode = restore.field("mode")?.choice() ?? policy.restore.mode
+    policy.restore.stay = restore.field("stay")?.duration(upToACentury) ?? policy.restore.stay
+    policy.restore.refuse = RefusedProcesses(restore.patterns("refuse").compactMap { $0.processRule() })
+    policy.restore.perMinute = restore.field("perMinute")?.integer(1...1_000_000) ?? policy.restore.perMinute
+  }
+
   private static func readDates(_ fields: Fields, into policy: inout Policy) {
-    let centuries = Duration.zero...Duration.seconds(100 * 365 * 24 * 3600)
     if let archive = fields.group("archive", keys: PolicyKeys.archive) {
-      policy.archive.after = archive.field("after")?.duration(centuries) ?? policy.archive.after
+      policy.archive.after = archive.field("after")?.duration(upToACentury) ?? policy.archive.after
       policy.archive.within =
-        archive.field("within")?.duration(.seconds(1)...centuries.upperBound) ?? policy.archive.within
+        archive.field("within")?.duration(.seconds(1)...upToACentury.upperBound) ?? policy.archive.within
     }
     if let release = fields.group("release", keys: PolicyKeys.release) {
       if let after = release.field("after") {
         policy.release.after =
-          after.text == "never" ? nil : after.duration(centuries, orWords: "never") ?? policy.release.after
+          after.text == "never" ? nil : after.duration(upToACentury, orWords: "never") ?? policy.release.after
+        if policy.restore.mode == .manual, policy.release.after != nil {
+          after.report(
+            "has no effect beside \"restore.mode: manual\": only tierctl release releases",
+            at: release.keyMark(of: "after"), .warning)
+        }
       }
       policy.release.keepBelow = release.field("keepBelow")?.size() ?? policy.release.keepBelow
     }
@@ -105,7 +111,8 @@ struct ParsedPolicy {
     switch kept.text {
     case "never": policy.keepDeleted = nil
     case "forever": policy.keepDeleted = .forever
-    default: policy.keepDeleted = kept.duration(centuries, orWords: "never or forever") ?? policy.keepDeleted
+    default:
+      policy.keepDeleted = kept.duration(upToACentury, orWords: "never or forever") ?? policy.keepDeleted
     }
   }
 }

@@ -5,7 +5,7 @@ import TierCore
 
 /// The YAML in the documentation is what it says it is.
 @Suite struct DocumentationTests {
-  @Test(arguments: [("policies", 3), ("configuration", 1)])
+  @Test(arguments: [("policies", 4), ("configuration", 1)])
   func everyYAMLBlockIsRead(_ name: String, _ count: Int) throws {
     let blocks = blocks(try SourceTree.text(SourceTree.root + "/docs/\(name).md"))
     #expect(blocks.count == count)
@@ -21,7 +21,12 @@ import TierCore
   }
 
   @Test(arguments: [
-    ("policies", [PolicyKeys.policy, PolicyKeys.release, PolicyKeys.size, PolicyExpectations.keys]),
+    (
+      "policies",
+      [
+        PolicyKeys.policy, PolicyKeys.release, PolicyKeys.size, PolicyKeys.restore, PolicyExpectations.keys,
+      ]
+    ),
     (
       "configuration",
       [
@@ -39,7 +44,7 @@ import TierCore
 
   @Test func everyBuiltInPatternIsNamed() throws {
     let text = try SourceTree.text(SourceTree.root + "/docs/policies.md")
-    #expect(TemporaryNames.patterns.filter { !text.contains("`\($0)`") } == [])
+    #expect((TemporaryNames.patterns + RefusedProcesses.builtIn).filter { !text.contains("`\($0)`") } == [])
   }
 
   /// The sample of `tierctl policy explain` comes from the sample policies.

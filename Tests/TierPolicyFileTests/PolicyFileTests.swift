@@ -37,6 +37,11 @@ import TierTestSupport
       release: {after: never, keepBelow: 0}
       pin: false
       keepDeleted: forever
+      restore:
+        mode: guard
+        stay: 2h
+        refuse: [ffprobe, "!borg", "cgroup:/system.slice/scan*"]
+        perMinute: 30
       """)
     let expected = Policy(
       name: "raw", volume: "data", path: RelativePath("photos/raw")!, target: "attic", priority: -3,
@@ -46,7 +51,14 @@ import TierTestSupport
       ], minimumSize: 65_536, maximumSize: 1 << 30,
       archive: .init(after: .seconds(5400), within: .seconds(172_800)),
       release: .init(after: nil, keepBelow: 0),
-      keepDeleted: .forever)
+      keepDeleted: .forever,
+      restore: .init(
+        mode: .guard, stay: .seconds(7200),
+        refuse: RefusedProcesses([
+          ProcessRule(.refuse, try ProcessPattern("ffprobe")),
+          ProcessRule(.allow, try ProcessPattern("borg")),
+          ProcessRule(.refuse, try ProcessPattern("cgroup:/system.slice/scan*")),
+        ]), perMinute: 30))
     #expect(read == expected)
   }
 
@@ -69,6 +81,14 @@ import TierTestSupport
     #expect(
       diagnostics.map(\.description)
         == ["F:5:1: warning: \"release\" has no effect beside \"pin: true\""])
+    let manual = "name: a\nvolume: b\npath: c\nrelease: {after: 1d}\nrestore: {mode: manual}\n"
+    #expect(
+      PolicyFile.parse(Array(manual.utf8), file: "F").diagnostics.map(\.description) == [
+        "F:4:11: warning: \"release.after: 1d\": has no effect beside \"restore.mode: manual\": "
+          + "only tierctl release releases"
+      ])
+    let never = manual.replacing("1d", with: "never")
+    #expect(PolicyFile.parse(Array(never.utf8), file: "F").diagnostics == [])
   }
 
   @Test(

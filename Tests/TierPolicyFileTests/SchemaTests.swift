@@ -28,7 +28,7 @@ import TierCore
     "policy/duration-unknown-unit",
     "policy/duration-without-unit", "policy/duration-wrong-order", "policy/size-unknown-unit",
     "policy/boolean-quoted", "policy/priority-quoted", "policy/list-is-empty", "policy/list-is-text",
-    "policy/name-upper-case", "policy/path-absolute", "configuration/empty-lists",
+    "policy/name-upper-case", "policy/path-absolute", "policy/restore-values", "configuration/empty-lists",
     "configuration/missing-lists",
     "configuration/target-with-two-kinds", "configuration/target-without-kind",
     "configuration/rsync-with-two-places", "configuration/rsync-without-place", "configuration/log-unknown",
@@ -51,6 +51,7 @@ import TierCore
     expect(policy.root["properties"]?["size"], PolicyKeys.size)
     expect(policy.root["properties"]?["archive"], PolicyKeys.archive)
     expect(policy.root["properties"]?["release"], PolicyKeys.release)
+    expect(policy.root["properties"]?["restore"], PolicyKeys.restore)
     expect(configuration.root, ConfigurationKeys.configuration, required: ConfigurationKeys.required)
     let properties = configuration.root["properties"]
     expect(properties?["log"], ConfigurationKeys.log)

@@ -91,8 +91,11 @@ struct SplitPath {
   let bytes: [UInt8]
   private let ends: [Int]
 
-  init(_ path: RelativePath) {
-    bytes = path.bytes
+  init(_ path: RelativePath) { self.init(bytes: path.bytes) }
+
+  /// `bytes` has no slash in front.
+  init(bytes: [UInt8]) {
+    self.bytes = bytes
     var ends: [Int] = []
     ends.reserveCapacity(12)
     for index in bytes.indices where bytes[index] == .slash { ends.append(index) }

@@ -52,6 +52,16 @@ struct GlobParser {
     return Result(isAnchored: isAnchored, namesFoldersOnly: namesFoldersOnly, segments: segments)
   }
 
+  /// One name alone, without folders.
+  mutating func parseName() throws(GlobError) -> NamePattern {
+    guard !scalars.isEmpty else { throw error("the pattern is empty") }
+    guard scalars.count <= Self.lengthLimit else { throw error("longer than \(Self.lengthLimit) characters") }
+    guard case .name(let pattern) = try segment(), peek == nil else {
+      throw error("\"**\" stands for folders; within a name write \"*\"", at: 0)
+    }
+    return pattern
+  }
+
   private mutating func segment() throws(GlobError) -> Glob.Segment {
     let start = position
     var tokens: [NamePattern.Token] = []

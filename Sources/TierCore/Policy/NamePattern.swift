@@ -45,6 +45,15 @@ enum NamePattern: Sendable {
     }
   }
 
+  /// No name with fewer bytes matches.
+  var minimumLength: Int {
+    switch self {
+    case .anything: 0
+    case .literal(let bytes), .prefix(let bytes), .suffix(let bytes): bytes.count
+    case .tokens(let tokens): tokens.count { $0 != .anyRun }
+    }
+  }
+
   func matches(_ text: [UInt8], _ name: Range<Int>) -> Bool {
     switch self {
     case .anything: true

@@ -21,6 +21,7 @@ package struct Policy: Hashable, Sendable {
   /// How long the target's trash keeps what apps deleted or replaced (`Duration.forever`: always); nil: it goes
   /// at once.
   package var keepDeleted: Duration?
+  package var restore: Restore
 
   package struct Archive: Hashable, Sendable {
     /// The age (since the last change) from which on a file may be archived.
@@ -47,12 +48,31 @@ package struct Policy: Hashable, Sendable {
     }
   }
 
+  package struct Restore: Hashable, Sendable {
+    package var mode: RestoreMode
+    /// How long a restored file stays in the cache at least, also where that is full.
+    package var stay: Duration
+    package var refuse: RefusedProcesses
+    /// So many recalls a minute may one process cause; more are refused.
+    package var perMinute: Int
+
+    package init(
+      mode: RestoreMode = .auto, stay: Duration = .seconds(24 * 3600),
+      refuse: RefusedProcesses = RefusedProcesses(), perMinute: Int = 1000
+    ) {
+      self.mode = mode
+      self.stay = stay
+      self.refuse = refuse
+      self.perMinute = perMinute
+    }
+  }
+
   package init(
     name: String, volume: String, path: RelativePath, target: String? = nil, priority: Int = 0,
     rules: [PathRule] = [], minimumSize: Int64? = nil, maximumSize: Int64? = nil,
     archive: Archive = Archive(after: .seconds(3600), within: .seconds(24 * 3600)),
     release: Release = Release(after: .seconds(30 * 24 * 3600), keepBelow: 64 << 10), pin: Bool = false,
-    keepDeleted: Duration? = .seconds(30 * 24 * 3600)
+    keepDeleted: Duration? = .seconds(30 * 24 * 3600), restore: Restore = Restore()
   ) {
     self.name = name
     self.volume = volume
@@ -66,7 +86,20 @@ package struct Policy: Hashable, Sendable {
     self.release = release
     self.pin = pin
     self.keepDeleted = keepDeleted
+    self.restore = restore
   }
+}
+
+/// What a release leaves, and how the content comes back.
+package enum RestoreMode: String, CaseIterable, Hashable, Sendable {
+  /// `guard` where one can stand, else `link`.
+  case auto
+  /// A placeholder: whoever opens it waits, and gets the content.
+  case `guard`
+  /// A link into the target's mount.
+  case link
+  /// A link; released and restored by hand only.
+  case manual
 }
 
 /// One line of `include` or `exclude`. Matches relative to the policy's path.

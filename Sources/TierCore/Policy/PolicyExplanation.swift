@@ -71,12 +71,30 @@ extension Policy {
     let archived =
       "Governed by policy \"\(name)\": archived to \"\(target ?? "")\" once unchanged for "
       + "\(archive.after.unitText), at the latest \(archive.within.unitText) later; "
-    if pin { return archived + "never released (pin)." }
+    if pin { return archived + "never released (pin)\(restoreClause)." }
     let small =
       release.keepBelow > 0 ? "; below \(ByteCount.exactText(release.keepBelow)) it always stays" : ""
-    guard let after = release.after else {
-      return archived + "released only when the volume fills up or by hand\(small)."
+    let released =
+      if restore.mode == .manual {
+        "released and restored only by hand"
+      } else if let after = release.after {
+        "released once unused for \(after.unitText)"
+      } else {
+        "released only when the volume fills up or by hand"
+      }
+    return "\(archived)\(released)\(small)\(restoreClause)."
+  }
+
+  /// What the policy says of restoring that isn't the default.
+  private var restoreClause: String {
+    let usual = Restore()
+    var parts: [String] = []
+    if restore.mode != usual.mode, restore.mode != .manual { parts.append("mode \(restore.mode.rawValue)") }
+    if restore.stay != usual.stay { parts.append("stay \(restore.stay.unitText)") }
+    if !restore.refuse.rules.isEmpty {
+      parts.append("refuse " + restore.refuse.rules.map { "\"\($0.text)\"" }.joined(separator: " "))
     }
-    return archived + "released once unused for \(after.unitText)\(small)."
+    if restore.perMinute != usual.perMinute { parts.append("perMinute \(restore.perMinute)") }
+    return parts.isEmpty ? "" : "; restore: " + parts.joined(separator: ", ")
   }
 }

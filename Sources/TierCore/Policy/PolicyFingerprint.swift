@@ -35,6 +35,11 @@ struct PolicyFingerprint {
     add(policy.release.keepBelow)
     add(policy.pin ? 1 : 0)
     add(policy.keepDeleted?.nanoseconds ?? -1)
+    add(policy.restore.mode.rawValue)
+    add(policy.restore.stay.nanoseconds)
+    add(Int64(policy.restore.refuse.rules.count))
+    for rule in policy.restore.refuse.rules { add(rule.text) }
+    add(Int64(policy.restore.perMinute))
   }
 
   private mutating func add(_ text: String) { add(Array(text.utf8)) }

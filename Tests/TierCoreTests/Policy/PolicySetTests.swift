@@ -133,7 +133,10 @@ import Testing
       { $0.rules = [] }, { $0.minimumSize = 0 }, { $0.maximumSize = 0 }, { $0.archive.after = .zero },
       { $0.archive.within = .zero }, { $0.release.after = nil }, { $0.release.keepBelow = 0 },
       { $0.pin = true },
-      { $0.keepDeleted = nil }, { $0.keepDeleted = .forever },
+      { $0.keepDeleted = nil }, { $0.keepDeleted = .forever }, { $0.restore.mode = .guard },
+      { $0.restore.stay = .zero }, { $0.restore.perMinute = 1 },
+      { $0.restore.refuse = RefusedProcesses([ProcessRule(.refuse, try ProcessPattern("a"))]) },
+      { $0.restore.refuse = RefusedProcesses([ProcessRule(.allow, try ProcessPattern("a"))]) },
     ]
     var seen: Set = [try PolicySet([base], defaultTarget: "nas").fingerprint]
     for change in changes {
@@ -173,6 +176,41 @@ import Testing
       ])
     let nowhere = set.explain(volume: "w", path: try #require(RelativePath("a")), size: 5)
     #expect(nowhere.lines == [#"Stays in the cache: volume "w" has no policy."#])
+  }
+
+  @Test(
+    arguments: [
+      (Policy.Restore(), "released once unused for 30d; below 64KiB it always stays."),
+      (
+        Policy.Restore(mode: .manual),
+        "released and restored only by hand; below 64KiB it always stays."
+      ),
+      (
+        Policy.Restore(mode: .link, stay: .seconds(172_800)),
+        "released once unused for 30d; below 64KiB it always stays; restore: mode link, stay 2d."
+      ),
+    ] as [(Policy.Restore, String)])
+  func whatIsSaidOfRestoringIsToldToo(_ restore: Policy.Restore, _ end: String) throws {
+    let policy = Policy(name: "p", volume: "v", path: .root, restore: restore)
+    let line = try told(policy)
+    #expect(line.hasSuffix("later; \(end)"), "\(line)")
+  }
+
+  @Test func whoIsRefusedIsTold() throws {
+    var policy = Policy(name: "p", volume: "v", path: .root, pin: true)
+    policy.restore.perMinute = 30
+    policy.restore.refuse = RefusedProcesses([
+      ProcessRule(.refuse, try ProcessPattern("ff*")), ProcessRule(.allow, try ProcessPattern("borg")),
+    ])
+    let line = try told(policy)
+    #expect(
+      line.hasSuffix(#"never released (pin); restore: refuse "ff*" "!borg", perMinute 30."#), "\(line)")
+  }
+
+  private func told(_ policy: Policy) throws -> String {
+    let set = try PolicySet([policy], defaultTarget: "nas")
+    let lines = set.explain(volume: "v", path: try #require(RelativePath("a")), size: 1 << 20).lines
+    return try #require(lines.last)
   }
 }
 
