@@ -47,7 +47,7 @@ release:
 	$(SWIFT) build -c release --product tierctl --static-swift-stdlib
 	$(SWIFT) build -c release --product tier-guard --static-swift-stdlib
 
-## make install   release binaries, unit and examples to PREFIX (/usr/local); DESTDIR is respected
+## make install   release binaries, units, man pages to PREFIX (/usr/local); DESTDIR is respected
 PREFIX ?= /usr/local
 install: release
 	install -D -m755 .build/release/tierd $(DESTDIR)$(PREFIX)/bin/tierd
@@ -55,6 +55,8 @@ install: release
 	install -D -m755 .build/release/tier-guard $(DESTDIR)$(PREFIX)/bin/tier-guard
 	install -D -m644 packaging/systemd/tier-guard.service $(DESTDIR)/etc/systemd/system/tier-guard.service
 	install -D -m644 packaging/systemd/tierd.service $(DESTDIR)/etc/systemd/system/tierd.service
+	install -D -m644 docs/man/tierctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/tierctl.1
+	install -D -m644 docs/man/tier-guard.8 $(DESTDIR)$(PREFIX)/share/man/man8/tier-guard.8
 	install -d -m755 $(DESTDIR)/etc/tierd/policies
 
 clean:

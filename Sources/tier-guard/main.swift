@@ -8,7 +8,7 @@ private let usage = """
   usage: tier-guard [--help | --version] [SOCKET]
 
   Keeps whoever opens a released file waiting until tierd has brought the content back. tierd is its client, on SOCKET
-  (default: /run/tierd/guard.sock); it runs as root and on its own, so that it outlives tierd.
+  (default: \(GuardServer.defaultSocket)); it runs as root and on its own, so that it outlives tierd.
 
   SIGTERM ends it when every file system that it guards has a client, which keeps openers waiting for the next guard.
 
@@ -51,7 +51,7 @@ case let word? where word.hasPrefix("-") || words.count > 1:
 default: break
 }
 
-private let path = words.first ?? "/run/tierd/guard.sock"
+private let path = words.first ?? GuardServer.defaultSocket
 do throws(TierError) {
   let server = try GuardServer(socketPath: path)
   let threads = server.start()

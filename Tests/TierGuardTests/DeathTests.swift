@@ -148,6 +148,54 @@ import TierTestSupport
     withExtendedLifetime(connection) {}
   }
 
+  @Test(arguments: kinds) func noGuardCanBeStartedForAWhile(_ kind: GuardBench.Kind) throws {
+    let bench = try GuardBench(kind)
+    try Placeholder.make(bench.path("cat"), size: 50_000)
+    try Placeholder.makeResident(bench.path("dog"), size: 9_000)
+    let program = try bench.wrapper("")
+    let (connection, recaller) = try bench.protect(.wait, bounds: Self.bounds, program: program)
+    let held = readers(10, bench.path("cat"))
+    try eventually("all of them waiting") { recaller.requests.count == 10 }
+    rename(program, program + ".gone")
+    kill(bench.guardPID, SIGKILL)
+    let (unread, resident) = (readers(10, bench.path("cat")), App(reading: bench.path("dog")))
+    let begun = SystemClock().monotonic
+    try expectErrors(held + unread)
+    try expectContent([resident], size: 9_000, of: "dog")
+    #expect((.seconds(1)...(.seconds(6))).contains(SystemClock().monotonic - begun))
+    // From now on at once.
+    for _ in 0..<20 {
+      #expect(try App("read", on: bench.path("cat")).result().ending == .exited(EIO))
+      try expectContent([App(reading: bench.path("dog"))], size: 9_000, of: "dog")
+    }
+    let dog = try Placeholder.open(bench.path("dog"), O_RDWR)
+    #expect(throws: TierError.self) { try connection.stubbing(dog.raw) }
+    rename(program + ".gone", program)
+    try eventually("another guard") { bench.guardPID != 0 }
+    _ = try connection.protect()
+    recaller.behave(.restore)
+    try connection.stubbing(dog.raw)
+    try expectContent(readers(10, bench.path("cat")))
+  }
+
+  /// What was restored while there was no guard is let through, not refused.
+  @Test func contentThatCameWithoutAGuardIsHandedOut() throws {
+    guard let kind = Self.kinds.first else { return }
+    let bench = try GuardBench(kind)
+    try Placeholder.make(bench.path("cat"), size: 50_000)
+    let program = try bench.wrapper("")
+    let connection = try bench.connect(bounds: Self.bounds, program: program)
+    _ = try connection.protect()
+    let app = App(reading: bench.path("cat"))
+    let opener = try #require(connection.next(atMost: .seconds(20)))
+    // Opened while the guard lets this process through; what is written through it later is asked about too.
+    rename(program, program + ".gone")
+    try Placeholder.restore(opener.file)
+    kill(bench.guardPID, SIGKILL)
+    connection.answer(opener.request.token, .allow)
+    try expectContent([app])
+  }
+
   /// It could give an inherited number to a new opener, so those whose numbers it can't keep are refused.
   @Test func theNextGuardHasFewerDescriptors() throws {
     guard let kind = Self.kinds.first else { return }

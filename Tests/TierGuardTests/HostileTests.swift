@@ -86,6 +86,18 @@ struct HostileTests {
     #expect((result.errorText + String(decoding: result.output, as: UTF8.self)).contains(text))
   }
 
+  @Test func helpAndManualAgree() throws {
+    let help = String(
+      decoding: try App(GuardBench.program("tier-guard"), ["--help"]).result().output, as: UTF8.self)
+    let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3)
+    let page = try SmallFile.read(root.joined(separator: "/") + "/docs/man/tier-guard.8", limit: 1 << 16)
+    let manual = String(decoding: page, as: UTF8.self).replacing("\\-", with: "-")
+    let codes = "0 done, 1 failed, 64 usage, 75 another guard serves the socket, 78 bad configuration"
+    for text in [GuardServer.defaultSocket, codes] {
+      #expect(help.contains(text) && manual.contains(text), "\(text)")
+    }
+  }
+
   @Test func theFileSystemOfTheGuardItselfIsRefused() throws {
     let bench = try GuardBench(.ext4)
     let connection = try bench.connect(root: "/")

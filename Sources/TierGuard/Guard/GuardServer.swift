@@ -6,6 +6,9 @@ import TierLinux
 
 /// The guard as a whole: takes connections on a socket until it is told to end.
 package final class GuardServer: Sendable {
+  /// Not in tierd's directory, which systemd removes when tierd is stopped.
+  package static let defaultSocket = "/run/tierd-guard/guard.sock"
+
   /// One for each volume of a node, and those that come before old ones have ended.
   private static let linksMax = 128
 

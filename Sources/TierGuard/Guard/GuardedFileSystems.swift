@@ -48,7 +48,7 @@ final class GuardedFileSystems: Sendable {
     _ root: Descriptor, _ device: UInt64, _ terms: GuardTerms, _ group: GroupID?, _ handedOver: Descriptor?
   ) throws(GuardRefusal) -> GuardedFileSystem {
     let opened = try PermissionGroup(guarding: root.raw, terms, adopting: handedOver)
-    let name = Self.path(of: root.raw)
+    let name = OpenedFile.path(root.raw)
     do throws(SyscallError) {
       let lowest = surroundings.numbers.ownLowest
       let fileSystem = try GuardedFileSystem(
@@ -60,14 +60,6 @@ final class GuardedFileSystems: Sendable {
     } catch {
       throw GuardRefusal(.failed, errno: error.errno)
     }
-  }
-
-  private static func path(of file: Int32) -> String {
-    var text = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let length = text.withUnsafeMutableBytes { buffer in
-      tier_read_link(AT_FDCWD, "/proc/self/fd/\(file)", buffer.baseAddress, buffer.count)
-    }
-    return EscapedText.encode(Array(text.prefix(max(0, length))))
   }
 
   private static func device(ofPath path: String) -> UInt64? {
