@@ -13,6 +13,7 @@ package struct Configuration: Hashable, Sendable {
   package var log: Log
   /// Read-only status over TCP; nil: off.
   package var http: HTTP?
+  package var `guard`: Guard
 
   package struct Volume: Hashable, Sendable {
     package var name: String
@@ -26,10 +27,12 @@ package struct Configuration: Hashable, Sendable {
     /// How often the whole volume is compared with the catalog without any doubt.
     package var rescan: Duration
     package var releases: Releases
+    package var stubs: Stubs
 
     package init(
       name: String, path: String, highWatermark: Double = 0.85, lowWatermark: Double = 0.75,
-      settle: Duration = .seconds(5), rescan: Duration = .seconds(24 * 3600), releases: Releases = .automatic
+      settle: Duration = .seconds(5), rescan: Duration = .seconds(24 * 3600), releases: Releases = .automatic,
+      stubs: Stubs = .auto
     ) {
       self.name = name
       self.path = path
@@ -38,6 +41,7 @@ package struct Configuration: Hashable, Sendable {
       self.settle = settle
       self.rescan = rescan
       self.releases = releases
+      self.stubs = stubs
     }
   }
 
@@ -46,6 +50,13 @@ package struct Configuration: Hashable, Sendable {
     case automatic
     /// Only by `tierctl release`.
     case manual
+  }
+
+  package enum Stubs: String, Hashable, Sendable, CaseIterable {
+    /// As the policies say.
+    case auto
+    /// Links: the guard is never used.
+    case link
   }
 
   package struct Target: Hashable, Sendable {
@@ -142,10 +153,32 @@ package struct Configuration: Hashable, Sendable {
     }
   }
 
+  /// The process that keeps openers of placeholders waiting.
+  package struct Guard: Hashable, Sendable {
+    /// Its socket's absolute path.
+    package var socket: String
+    /// What to start where nobody listens there; absolute. Nil: `tier-guard` in the folder of the running tierd.
+    package var program: String?
+    /// How long an opener may wait in all.
+    package var patience: Duration
+    /// How long openers wait while tierd gives no sign of life.
+    package var absence: Duration
+
+    package init(
+      socket: String = "/run/tierd-guard/guard.sock", program: String? = nil,
+      patience: Duration = .seconds(300), absence: Duration = .seconds(60)
+    ) {
+      self.socket = socket
+      self.program = program
+      self.patience = patience
+      self.absence = absence
+    }
+  }
+
   package init(
     stateDirectory: String = "/var/lib/tierd", socket: String = "/run/tierd/tierd.sock",
     policyDirectory: String = "/etc/tierd/policies", volumes: [Volume], targets: [Target],
-    defaultTarget: String? = nil, log: Log = Log(), http: HTTP? = nil
+    defaultTarget: String? = nil, log: Log = Log(), http: HTTP? = nil, guard: Guard = Guard()
   ) {
     self.stateDirectory = stateDirectory
     self.socket = socket
@@ -155,5 +188,6 @@ package struct Configuration: Hashable, Sendable {
     self.defaultTarget = defaultTarget ?? (targets.count == 1 ? targets[0].name : nil)
     self.log = log
     self.http = http
+    self.guard = `guard`
   }
 }

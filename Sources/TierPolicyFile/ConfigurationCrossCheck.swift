@@ -7,12 +7,17 @@ struct ConfigurationCrossCheck {
   private let targets: [ParsedTarget]
   private let configuration: Configuration
   private let fields: Fields
+  private let guardFields: Fields?
 
-  init(volumes: [ParsedVolume], targets: [ParsedTarget], _ configuration: Configuration, _ fields: Fields) {
+  init(
+    volumes: [ParsedVolume], targets: [ParsedTarget], _ configuration: Configuration, _ fields: Fields,
+    guardFields: Fields?
+  ) {
     self.volumes = volumes
     self.targets = targets
     self.configuration = configuration
     self.fields = fields
+    self.guardFields = guardFields
   }
 
   func run() {
@@ -59,13 +64,24 @@ struct ConfigurationCrossCheck {
   }
 
   private func checkOwnPlaces() {
+    func guardMark(_ key: String) -> Mark { guardFields?.mark(of: key) ?? fields.mark }
+    let own = [
+      ("stateDirectory", configuration.stateDirectory, fields.mark(of: "stateDirectory")),
+      ("socket", configuration.socket, fields.mark(of: "socket")),
+      ("guard.socket", configuration.guard.socket, guardMark("socket")),
+      // A guard that takes over couldn't be started: its start would wait for a guard.
+      ("guard.program", configuration.guard.program ?? "/", guardMark("program")),
+    ]
     for volume in volumes.map(\.volume) {
-      for (key, path) in [("stateDirectory", configuration.stateDirectory), ("socket", configuration.socket)]
-      where isWithin(path, volume.path) {
+      for (key, path, mark) in own where isWithin(path, volume.path) {
         fields.findings.report(
-          "\"\(key)\" (\(path)) lies in volume \"\(volume.name)\"; keep it outside of all volumes",
-          at: fields.mark(of: key))
+          "\"\(key)\" (\(path)) lies in volume \"\(volume.name)\"; keep it outside of all volumes", at: mark)
       }
+    }
+    if configuration.guard.socket == configuration.socket {
+      fields.findings.report(
+        "\"guard.socket\" (\(configuration.socket)) is the control socket's path; each needs its own",
+        at: guardMark("socket"))
     }
   }
 

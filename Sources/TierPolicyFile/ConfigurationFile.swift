@@ -4,13 +4,14 @@ import TierCore
 /// The keys of `tierd.yaml`, for the parser, its suggestions, and the schema's test.
 package enum ConfigurationKeys {
   package static let configuration = [
-    "stateDirectory", "socket", "policies", "log", "http", "volumes", "targets", "defaultTarget",
+    "stateDirectory", "socket", "policies", "log", "http", "guard", "volumes", "targets", "defaultTarget",
   ]
   package static let required = ["volumes", "targets"]
   package static let log = ["format", "level"]
   package static let http = ["host", "port"]
+  package static let `guard` = ["socket", "program", "patience", "absence"]
   package static let volume = [
-    "name", "path", "highWatermark", "lowWatermark", "settle", "rescan", "releases",
+    "name", "path", "highWatermark", "lowWatermark", "settle", "rescan", "releases", "stubs",
   ]
   package static let target = [
     "name", "directory", "nfs", "rsync", "mountPath", "timeout", "retryAfter",
@@ -60,6 +61,8 @@ package enum ConfigurationFile {
     var configuration = Configuration(volumes: volumes.map(\.volume), targets: targets.map(\.target))
     readPlaces(fields, directory, into: &configuration)
     readReporting(fields, into: &configuration)
+    let guardFields = fields.group("guard", keys: ConfigurationKeys.guard)
+    if let guardFields { readGuard(guardFields, into: &configuration.guard) }
     if let field = fields.field("defaultTarget"), let name = field.checkedName() {
       configuration.defaultTarget = name
       let known = configuration.targets.map(\.name)
@@ -67,7 +70,9 @@ package enum ConfigurationFile {
         field.report("no such target" + wayOut(for: name, among: known, called: "configured"))
       }
     }
-    ConfigurationCrossCheck(volumes: volumes, targets: targets, configuration, fields).run()
+    ConfigurationCrossCheck(
+      volumes: volumes, targets: targets, configuration, fields, guardFields: guardFields
+    ).run()
     return findings.hasErrors ? nil : configuration
   }
 
@@ -76,11 +81,7 @@ package enum ConfigurationFile {
   ) {
     configuration.stateDirectory =
       fields.field("stateDirectory")?.absolutePath() ?? configuration.stateDirectory
-    if let field = fields.field("socket"), let path = field.absolutePath() {
-      configuration.socket = path
-      // sun_path with its NUL.
-      if path.utf8.count > 107 { field.report("longer than the 107 bytes that a socket's path can have") }
-    }
+    configuration.socket = fields.field("socket")?.socketPath() ?? configuration.socket
     configuration.policyDirectory =
       fields.field("policies")?.absolutePath(relativeTo: directory) ?? configuration.policyDirectory
   }
@@ -96,6 +97,13 @@ package enum ConfigurationFile {
       value.port = http.field("port")?.port() ?? value.port
       configuration.http = value
     }
+  }
+
+  private static func readGuard(_ fields: Fields, into value: inout Configuration.Guard) {
+    value.socket = fields.field("socket")?.socketPath() ?? value.socket
+    value.program = fields.field("program")?.absolutePath()
+    value.patience = fields.field("patience")?.duration(.seconds(10)...(.seconds(3600))) ?? value.patience
+    value.absence = fields.field("absence")?.duration(.seconds(10)...(.seconds(600))) ?? value.absence
   }
 
   private static func directory(of path: String) -> String {
@@ -127,6 +135,7 @@ struct ParsedVolume {
     volume.settle = fields.field("settle")?.duration(.seconds(1)...(.seconds(3600))) ?? volume.settle
     volume.rescan = fields.field("rescan")?.duration(.seconds(60)...(.seconds(365 * 86_400))) ?? volume.rescan
     volume.releases = fields.field("releases")?.choice() ?? volume.releases
+    volume.stubs = fields.field("stubs")?.choice() ?? volume.stubs
     if volume.lowWatermark >= volume.highWatermark {
       let key = fields.has("lowWatermark") ? "lowWatermark" : "highWatermark"
       findings.report(
@@ -141,6 +150,14 @@ struct ParsedVolume {
 
 extension Field {
   func port() -> UInt16? { integer(1...65535).map(UInt16.init) }
+
+  func socketPath() -> String? {
+    guard let path = absolutePath() else { return nil }
+    // sun_path with its NUL.
+    if path.utf8.count <= 107 { return path }
+    report("longer than the 107 bytes that a socket's path can have")
+    return nil
+  }
 
   /// A host's name or address, nothing else.
   func host() -> String? {

@@ -149,6 +149,26 @@ private struct PolicyLoading {
         "\"target\" is missing: there are several targets (\(targets.joined(separator: ", "))) "
           + "and no defaultTarget", at: parsed.mark(of: "target"))
     }
+    checkRestoring(parsed)
+  }
+
+  private func checkRestoring(_ parsed: ParsedPolicy) {
+    let policy = parsed.policy
+    switch policy.restore.mode {
+    case .auto, .manual: break
+    case .guard where configuration.volumes.contains { $0.name == policy.volume && $0.stubs == .link }:
+      parsed.findings.report(
+        "\"restore.mode: guard\": volume \"\(policy.volume)\" has \"stubs: link\" in the configuration, so "
+          + "nothing would be released; write auto or link", at: parsed.modeMark)
+    case .guard: break
+    case .link:
+      let target = configuration.targets.first { $0.name == policy.target ?? configuration.defaultTarget }
+      if let target, target.mountPath == nil {
+        parsed.findings.report(
+          "\"restore.mode: link\": target \"\(target.name)\" has no mountPath in the configuration, so the links "
+            + "lead nowhere", at: parsed.modeMark, .warning)
+      }
+    }
   }
 
   private func checkAgainstOthers(_ new: ParsedPolicy) {

@@ -37,6 +37,8 @@ struct ParsedPolicy {
 
   func mark(of key: String) -> Mark { fields.mark(of: key) }
 
+  var modeMark: Mark { fields.group("restore", keys: PolicyKeys.restore)?.mark(of: "mode") ?? fields.mark }
+
   /// Nil after an error; warnings alone don't stop it.
   init?(_ source: SourceText, _ findings: Findings) {
     guard let node = YAMLDocument.read(source, findings),

@@ -31,8 +31,7 @@ import TierCore
       "configuration",
       [
         ConfigurationKeys.configuration, ConfigurationKeys.volume, ConfigurationKeys.target,
-        ConfigurationKeys.nfs,
-        ConfigurationKeys.rsync,
+        ConfigurationKeys.nfs, ConfigurationKeys.rsync, ConfigurationKeys.guard,
       ]
     ),
   ])

@@ -129,6 +129,22 @@ import TierTestSupport
     #expect(configuration?.defaultTarget == "nas")
   }
 
+  @Test func theGuardsKeysAreRead() throws {
+    let (configuration, diagnostics) = try load(
+      """
+      volumes: [{name: data, path: /srv/data, stubs: link}]
+      targets: [{name: nas, directory: {path: /mnt/nas}}]
+      guard: {socket: /run/g.sock, program: /opt/tierd/tier-guard, patience: 10s, absence: 10m}
+      """)
+    #expect(diagnostics == [])
+    #expect(
+      configuration?.guard
+        == Configuration.Guard(
+          socket: "/run/g.sock", program: "/opt/tierd/tier-guard", patience: .seconds(10),
+          absence: .seconds(600)))
+    #expect(configuration?.volumes.first?.stubs == .link)
+  }
+
   @Test(arguments: [(0o600, nil), (0o400, nil), (0o640, "0640"), (0o604, "0604")] as [(mode_t, String?)])
   func secretsMustBeOursAlone(_ mode: mode_t, _ refused: String?) throws {
     let secret = directory.path("nas.secret")

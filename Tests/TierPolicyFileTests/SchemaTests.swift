@@ -34,6 +34,7 @@ import TierCore
     "configuration/rsync-with-two-places", "configuration/rsync-without-place", "configuration/log-unknown",
     "configuration/watermark-without-percent", "configuration/nfs-incomplete",
     "configuration/volume-relative-path", "configuration/rsync-user-with-password",
+    "configuration/guard-unknown", "configuration/stubs-unknown",
   ])
   func theSchemaSeesIt(_ name: String) throws {
     let value = try JSONValue.load("\(SourceTree.bad)/\(name).yaml")
@@ -56,6 +57,7 @@ import TierCore
     let properties = configuration.root["properties"]
     expect(properties?["log"], ConfigurationKeys.log)
     expect(properties?["http"], ConfigurationKeys.http)
+    expect(properties?["guard"], ConfigurationKeys.guard)
     expect(properties?["volumes"]?["items"], ConfigurationKeys.volume, required: ["name", "path"])
     let target = properties?["targets"]?["items"]
     expect(target, ConfigurationKeys.target, required: ["name"])
