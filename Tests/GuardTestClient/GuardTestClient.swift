@@ -61,6 +61,7 @@ import TierTestSupport
     case "seek":
       let file = opened(path, O_RDONLY)
       put(Array("\(lseek(file, 0, 4)) \(lseek(file, 0, SEEK_END))".utf8))  // SEEK_HOLE
+    case "reopened": put(readAll(opened("/proc/self/fd/\(opened(path, 0o10000000))", O_RDONLY)))
     case "path": _ = opened(path, 0o10000000)  // O_PATH
     default: exit(64)
     }

@@ -90,7 +90,7 @@ package final class GuardBench {
   ) throws -> (GuardConnection, Recaller) {
     let connection = try connect(bounds: bounds, program: program)
     _ = try connection.protect()
-    let recaller = Recaller(connection, conduct)
+    let recaller = Recaller(connection, conduct, root: path)
     recallers.append(recaller)
     return (connection, recaller)
   }

@@ -37,10 +37,14 @@ package enum Placeholder {
     try mark(file, .released, size: size)
   }
 
-  /// What a recall does.
-  package static func restore(_ waiting: Descriptor) throws {
+  /// What a recall does. `root`: where the file lies directly, if the opener's mount is read-only.
+  package static func restore(_ waiting: Descriptor, root: String? = nil) throws {
     let path = "/proc/self/fd/\(waiting.raw)"
-    let file = try open(path, O_RDWR)
+    let file: Descriptor
+    do { file = try open(path, O_RDWR) } catch let error as SyscallError {
+      guard let root, error.errno == EROFS else { throw error }
+      file = try open("\(root)/\(name(try link(path)))", O_RDWR)
+    }
     var status = stat()
     guard fstat(file.raw, &status) == 0 else { throw failure("fstat", path) }
     try mark(file, .restoring, size: Int(status.st_size))
@@ -83,7 +87,9 @@ package enum Placeholder {
   }
 
   package static func name(_ path: String) -> String {
-    path.split(separator: "/").last.map(String.init) ?? ""
+    let name = path.split(separator: "/").last.map(String.init) ?? ""
+    // As the kernel says of a file that has no name any more.
+    return name.hasSuffix(" (deleted)") ? String(name.dropLast(10)) : name
   }
 
   private static func link(_ path: String) throws -> String {

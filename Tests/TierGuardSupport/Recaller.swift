@@ -26,11 +26,13 @@ package final class Recaller: Sendable {
   }
 
   private let connection: GuardConnection
+  private let root: String?
   private let state: Mutex<State>
   private let thread = Mutex<OwnedThread?>(nil)
 
-  package init(_ connection: GuardConnection, _ conduct: Conduct) {
+  package init(_ connection: GuardConnection, _ conduct: Conduct, root: String? = nil) {
     self.connection = connection
+    self.root = root
     state = Mutex(State(conduct: conduct))
     thread.withLock { $0 = OwnedThread(name: "recaller") { [self] in run() } }
   }
@@ -91,7 +93,7 @@ package final class Recaller: Sendable {
   /// tierd's own accesses are events too, and a guard that dies with one of them in its hands fails it.
   private func restore(_ file: Descriptor, attempts: Int = 5) throws {
     do {
-      try Placeholder.restore(file)
+      try Placeholder.restore(file, root: root)
     } catch let error as SyscallError where attempts > 1 && [EAGAIN, EPERM].contains(error.errno) {
       try restore(file, attempts: attempts - 1)
     }

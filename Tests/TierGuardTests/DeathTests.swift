@@ -24,7 +24,8 @@ import TierTestSupport
     let content = Placeholder.content(of: name, size: size)
     for app in apps {
       let result = try app.result()
-      #expect(result.succeeded && result.output == content, "\(result.ending), \(result.output.count) bytes")
+      let isWhole = result.output == content
+      #expect(result.succeeded && isWhole, "\(result.ending), \(result.output.count) bytes")
     }
   }
 

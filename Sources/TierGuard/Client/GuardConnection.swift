@@ -6,8 +6,9 @@ import TierLinux
 /// Somebody who waits for a placeholder's content, and the file.
 package struct WaitingOpener: Sendable {
   package let request: GuardRequest
-  /// Opened for reading by the guard. To write the content, open `/proc/self/fd/<number>` again: this process is let
-  /// through at once. (By the guard, so that any access of its own can fail with EAGAIN or EPERM in the moment in which
+  /// Opened for reading by the guard, where the opener sees it: that mount may be read-only (a container's, an
+  /// overlay's). So find the file by `request.file` to write its content; this process is let through at once. (By the
+  /// guard, so that any access of its own can fail with EAGAIN or EPERM in the moment in which
   /// the guard dies: repeat it.) Closed when its last reference goes.
   package let file: Descriptor
 }
