@@ -117,8 +117,8 @@ let package = Package(
     .executableTarget(
       name: "tier-bench",
       dependencies: [
-        "TierCatalog", "TierCore", "TierEngine", "TierGuard", "TierGuardSupport", "TierLinux", "TierTargets",
-        "TierTestSupport",
+        "CTierLinux", "TierCatalog", "TierCore", "TierEngine", "TierGuard", "TierGuardSupport", "TierLinux",
+        "TierTargets", "TierTestSupport",
       ],
       path: "Benchmarks/TierBench", swiftSettings: strict),
     .testTarget(

@@ -8,7 +8,9 @@ import TierLinux
     CatalogBenchmark.self, DaemonBenchmark.self, GuardBenchmark.self,
   ]
   /// What benchmarks run in a process of its own.
-  private static let probes: [any Benchmark.Type] = [CatalogProbe.self, WatchProbe.self, GuardProbe.self]
+  private static let probes: [any Benchmark.Type] = [
+    CatalogProbe.self, WatchProbe.self, GuardProbe.self, GuardBareReader.self,
+  ]
 
   static func main() {
     let arguments = Array(CommandLine.arguments.dropFirst())

@@ -55,7 +55,9 @@ final class GuardedFileSystems: Sendable {
         id: group ?? GroupID(.random(in: 1...(.max))), device: device, name: name,
         group: try opened.raised(to: lowest), terms: terms, surroundings)
       if handedOver == nil { try fileSystem.start(inherited: false) }
-      surroundings.log.write("\(name): guarded")
+      let limits = opened.mode.limits
+      surroundings.log.write(
+        "\(name): guarded; \(limits.isEmpty ? "nothing is left out" : limits.joined(separator: "; "))")
       return fileSystem
     } catch {
       throw GuardRefusal(.failed, errno: error.errno)
