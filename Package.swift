@@ -65,7 +65,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "TierEngine",
-      dependencies: ["TierCore", "TierLinux", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "CTierLinux", "TierCore", "TierGuard", "TierLinux", .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: strict),
     .target(
       name: "TierObserve", dependencies: ["TierCore", .product(name: "Logging", package: "swift-log")],
@@ -73,7 +75,7 @@ let package = Package(
     .target(
       name: "TierDaemon",
       dependencies: [
-        "TierCatalog", "TierEngine", "TierLinux", "TierObserve", "TierPolicyFile", "TierServer",
+        "TierCatalog", "TierEngine", "TierGuard", "TierLinux", "TierObserve", "TierPolicyFile", "TierServer",
         "TierTargets",
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -107,8 +109,10 @@ let package = Package(
       swiftSettings: strict),
     .testTarget(
       name: "TierEngineTests",
-      dependencies: ["TierEngine", "TierCatalog", "TierTargets", "TierTestSupport", "CTierLinux"],
-      swiftSettings: strict),
+      dependencies: [
+        "TierEngine", "TierCatalog", "TierGuard", "TierGuardSupport", "TierTargets", "TierTestSupport",
+        "CTierLinux", "tier-guard", "guard-test-client",
+      ], swiftSettings: strict),
     .testTarget(
       name: "TierCoreTests", dependencies: ["TierCore", "TierTestSupport"], exclude: ["Fixtures"],
       swiftSettings: strict),

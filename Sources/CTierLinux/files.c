@@ -86,6 +86,10 @@ int64_t tier_seek_data(int fd, int64_t offset) { return TIER_RETRY(lseek(fd, off
 
 int64_t tier_seek_hole(int fd, int64_t offset) { return TIER_RETRY(lseek(fd, offset, SEEK_HOLE)); }
 
+int tier_punch(int fd, int64_t offset, int64_t length) {
+  return TIER_RETRY(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length));
+}
+
 int tier_truncate(int fd, int64_t size) { return TIER_RETRY(ftruncate(fd, size)); }
 
 int tier_sync(int fd) { return TIER_RETRY(fsync(fd)); }

@@ -10,10 +10,12 @@ package struct StatusReport: Codable, Hashable, Sendable {
   package var policies: PolicySummary
   /// The running ones.
   package var requests: [RequestReport]
+  package var recalls: RecallsReport
 
   package init(
     version: String, started: UTCTime, now: UTCTime, isReady: Bool = true, volumes: [VolumeReport] = [],
-    targets: [TargetReport] = [], policies: PolicySummary = PolicySummary(), requests: [RequestReport] = []
+    targets: [TargetReport] = [], policies: PolicySummary = PolicySummary(), requests: [RequestReport] = [],
+    recalls: RecallsReport = RecallsReport()
   ) {
     self.version = version
     self.started = started
@@ -23,6 +25,23 @@ package struct StatusReport: Codable, Hashable, Sendable {
     self.targets = targets
     self.policies = policies
     self.requests = requests
+    self.recalls = recalls
+  }
+}
+
+/// What opens of released files came to, since the daemon started.
+package struct RecallsReport: Codable, Hashable, Sendable {
+  /// Files that were brought back.
+  package var served: Int
+  /// Opens that got an error, because the content couldn't be brought.
+  package var failed: Int
+  /// Opens that got an error by `restore.refuse` or `restore.perMinute`.
+  package var refused: Int
+
+  package init(served: Int = 0, failed: Int = 0, refused: Int = 0) {
+    self.served = served
+    self.failed = failed
+    self.refused = refused
   }
 }
 
@@ -33,6 +52,8 @@ package struct VolumeReport: Codable, Hashable, Sendable {
     case linked
     /// A symbolic link that names target and place, but leads nowhere.
     case dangling
+    /// A placeholder of the same size and times: who opens it waits for its content.
+    case guarded
   }
 
   package var name: String
@@ -40,6 +61,8 @@ package struct VolumeReport: Codable, Hashable, Sendable {
   /// As in `/proc/mounts`: `ext4`.
   package var fileSystem: String
   package var stubs: Stubs
+  /// Why stubs aren't `guarded`; or what the guard can't see there. Empty where there is nothing to say.
+  package var stubsNote: String
   /// False: only by `tierctl release`.
   package var releasesAutomatically: Bool
   package var usedBytes: Int64
@@ -55,7 +78,7 @@ package struct VolumeReport: Codable, Hashable, Sendable {
 
   package init(
     name: String, path: AbsolutePath, fileSystem: String = "", stubs: Stubs = .dangling,
-    releasesAutomatically: Bool = true, usedBytes: Int64 = 0, totalBytes: Int64 = 0,
+    stubsNote: String = "", releasesAutomatically: Bool = true, usedBytes: Int64 = 0, totalBytes: Int64 = 0,
     highWatermark: Double = 0.85, lowWatermark: Double = 0.75, totals: TotalsReport = TotalsReport(),
     watch: WatchReport = WatchReport(), scan: ScanReport = ScanReport(), problems: [String] = []
   ) {
@@ -63,6 +86,7 @@ package struct VolumeReport: Codable, Hashable, Sendable {
     self.path = path
     self.fileSystem = fileSystem
     self.stubs = stubs
+    self.stubsNote = stubsNote
     self.releasesAutomatically = releasesAutomatically
     self.usedBytes = usedBytes
     self.totalBytes = totalBytes

@@ -4,6 +4,7 @@ import ServiceLifecycle
 import TierCatalog
 import TierCore
 import TierEngine
+import TierGuard
 import TierLinux
 import TierObserve
 import TierPolicyFile
@@ -37,7 +38,7 @@ package struct Daemon {
       configuration: configuration, policies: policies.loadAtStart(), catalog: catalog, clock: clock,
       tuning: tuning, log: log,
       targets: configuration.targets.map(factory.make),
-      ports: ports)
+      ports: { ports($0, log) })
     let control = EngineControl(
       engine: engine, configuration: configuration, policies: policies, catalog: catalog, started: clock.now)
 
@@ -64,10 +65,35 @@ package struct Daemon {
     log.info("stopped")
   }
 
-  private func ports(_ volume: Configuration.Volume) -> VolumeService.Ports {
+  private func ports(_ volume: Configuration.Volume, _ log: Logger) -> VolumeService.Ports {
     VolumeService.Ports(
       openFiles: { () throws(TierError) in try LinuxFileSystem(root: volume.path) },
-      makeWatcher: { _ throws(TierError) in try InotifyWatcher(path: volume.path) })
+      makeWatcher: { _ throws(TierError) in try InotifyWatcher(path: volume.path) },
+      connectGuard: volume.stubs == .auto ? guardConnector(of: volume, log) : nil)
+  }
+
+  private func guardConnector(of volume: Configuration.Volume, _ log: Logger)
+    -> @Sendable (any FileSystem) throws(TierError) -> GuardConnection
+  {
+    let settings = configuration.guard
+    return { files throws(TierError) in
+      try GuardConnection(
+        socket: settings.socket, program: settings.program ?? Self.programBeside("tier-guard"),
+        root: volume.path,
+        terms: GuardTerms(
+          isShared: files.isShared,
+          bounds: GuardBounds(patience: settings.patience, absence: settings.absence))
+      ) { line in log.warning("\(line)") }
+    }
+  }
+
+  /// Nil where none is installed: somebody else starts it.
+  private static func programBeside(_ name: String) -> String? {
+    guard let own = realpath("/proc/self/exe", nil) else { return nil }
+    defer { free(own) }
+    let program =
+      String(cString: own).split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" } + "/" + name
+    return access(program, X_OK) == 0 ? program : nil
   }
 
   private func makeDirectory(_ path: String) throws(TierError) {

@@ -50,8 +50,29 @@ struct Doctor {
           name: "\(name): bricks", result: .warning, text: away,
           fix: "gluster volume status tells which process or machine is down"))
     }
+    if let volume = service.volume { checks += guardChecks(name, volume) }
     checks.append(space(name, condition))
     return checks
+  }
+
+  /// Which way released files come back, and why.
+  private func guardChecks(_ name: String, _ volume: Volume) -> [DoctorCheck] {
+    let name = "\(name): stubs"
+    if let problem = volume.guardProblem {
+      return [
+        DoctorCheck(
+          name: name, result: .problem, text: problem,
+          fix: "mend that, or set restore.mode to auto or link in the policy")
+      ]
+    }
+    switch volume.stubMode {
+    case .placeholders(let guardian):
+      let text = "placeholders: who opens a released file waits for its content"
+      return [DoctorCheck(name: name, result: .ok, text: text)]
+        + guardian.mode.limits.map { DoctorCheck(name: name, result: .warning, text: $0) }
+    case .links(let reason):
+      return [DoctorCheck(name: name, result: .ok, text: "symbolic links, no placeholders: \(reason)")]
+    }
   }
 
   private func space(_ name: String, _ condition: VolumeCondition) -> DoctorCheck {

@@ -27,8 +27,8 @@ final class PolicySource: Sendable {
   }
 
   /// The new policies, nil where the old ones stay in force.
-  func reload() -> PolicySet? {
-    let outcome = reloader.withLock { $0.reload() }
+  func reload(_ obstacles: (PolicySet) -> [String] = { _ in [] }) -> PolicySet? {
+    let outcome = reloader.withLock { $0.reload(obstacles) }
     switch outcome {
     case .unchanged(let diagnostics):
       tell(diagnostics)
@@ -91,6 +91,6 @@ struct PolicyReloadService: Service {
   }
 
   private func reload() {
-    if let policies = source.reload() { engine.replacePolicies(with: policies) }
+    if let policies = source.reload(engine.context.obstacles) { engine.replacePolicies(with: policies) }
   }
 }

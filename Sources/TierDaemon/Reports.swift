@@ -13,6 +13,7 @@ extension EngineControl {
     for service in context.volumeServices { volumes.append(try volumeReport(service)) }
     var targets: [TierAPI.TargetReport] = []
     for service in context.windowServices { targets.append(try targetReport(service)) }
+    let recalls = context.recallCounters
     return StatusReport(
       version: Daemon.version, started: UTCTime(started), now: now,
       isReady: context.volumeServices.allSatisfy { $0.condition.problem == nil }, volumes: volumes,
@@ -20,7 +21,9 @@ extension EngineControl {
       policies: PolicySummary(
         count: context.policies.current.policies.count,
         diagnostics: policies.diagnostics.map(DiagnosticEntry.init)),
-      requests: context.requests.running.map { RequestReport($0) })
+      requests: context.requests.running.map { RequestReport($0) },
+      recalls: RecallsReport(
+        served: recalls.recalls, failed: recalls.failures, refused: recalls.refused))
   }
 
   private func volumeReport(_ service: VolumeService) throws(TierError) -> TierAPI.VolumeReport {
@@ -29,7 +32,7 @@ extension EngineControl {
     let mount = try? MountTable.mount(holding: settings.path)
     var report = VolumeReport(
       name: settings.name, path: AbsolutePath(settings.path)!, fileSystem: mount?.fileSystem ?? "",
-      stubs: configuration.targets.contains { $0.mountPath != nil } ? .linked : .dangling,
+      stubs: stubs(of: service.volume), stubsNote: service.volume.map(note) ?? "",
       releasesAutomatically: settings.releases == .automatic, highWatermark: settings.highWatermark,
       lowWatermark: settings.lowWatermark)
     if let space = condition.space {
@@ -46,9 +49,23 @@ extension EngineControl {
       state: condition.scanReason == nil ? .idle : .running, reason: condition.scanReason ?? "",
       filesSeen: condition.scannedFiles, filesExpected: condition.filesInLastScan,
       lastCompleted: condition.lastScan.map { UTCTime($0) })
-    report.problems = [condition.problem, condition.bricksAway].compactMap { $0 }
+    report.problems = [condition.problem, condition.bricksAway, service.volume?.guardProblem].compactMap {
+      $0
+    }
     report.problems += try service.volume?.unfinishedProblems() ?? []
     return report
+  }
+
+  private func stubs(of volume: Volume?) -> VolumeReport.Stubs {
+    if volume?.usesPlaceholders == true { return .guarded }
+    return configuration.targets.contains { $0.mountPath != nil } ? .linked : .dangling
+  }
+
+  private func note(_ volume: Volume) -> String {
+    switch volume.stubMode {
+    case .placeholders(let guardian): guardian.mode.limits.joined(separator: "; ")
+    case .links(let reason): reason
+    }
   }
 
   private func absolute(_ path: RelativePath, in volume: Configuration.Volume) -> AbsolutePath {

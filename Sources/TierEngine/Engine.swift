@@ -12,6 +12,7 @@ package final class EngineContext: Sendable {
   package let log: Logger
   package let requests: RequestBook
   let retention: RetentionClock
+  let guardPosts = GuardPosts()
   private let mountPaths: [String: String]
   /// Weak: the services hold the context.
   private let services = Mutex<(volumes: [Weak<VolumeService>], windows: [Weak<WindowService>])>(([], []))
@@ -34,6 +35,11 @@ package final class EngineContext: Sendable {
     services.withLock { $0 = (volumes.map(Weak.init), windows.map(Weak.init)) }
   }
 
+  /// Of all guarded file systems together.
+  package var recallCounters: RecallCounters {
+    guardPosts.all.map(\.counters).reduce(into: RecallCounters()) { $0.add($1) }
+  }
+
   package var volumeServices: [VolumeService] { services.withLock { $0.volumes.compactMap(\.object) } }
   package var windowServices: [WindowService] { services.withLock { $0.windows.compactMap(\.object) } }
 
@@ -51,7 +57,12 @@ package final class EngineContext: Sendable {
     return nil
   }
 
-  func stubs(for volume: Volume) -> any StubKind { SymlinkStub(mountPaths: mountPaths) }
+  var linkStubs: SymlinkStub { SymlinkStub(mountPaths: mountPaths) }
+
+  /// What a stub is made as where no file stands.
+  func stubs(for volume: Volume) -> any StubKind {
+    volume.stubMode.guardian == nil ? linkStubs : PlaceholderStub()
+  }
 
   /// Only a window can make room: asks those targets that the volume's policies name.
   func volumeIsFull(_ volume: Volume) {
@@ -128,7 +139,10 @@ package final class Engine: Sendable {
   package func replacePolicies(with policies: PolicySet) {
     guard policies.fingerprint != context.policies.current.fingerprint else { return }
     context.policies.replace(with: policies)
-    for service in context.volumeServices { service.requestScan(reason: "the policies changed") }
+    for service in context.volumeServices {
+      if service.volume?.lacksAskedGuard == true { service.reopen(reason: "a policy asks for a guard") }
+      service.requestScan(reason: "the policies changed")
+    }
   }
 
   // MARK: Places

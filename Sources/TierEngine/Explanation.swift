@@ -128,7 +128,11 @@ extension Engine {
       words.say(
         "It is released: \(HumanText.bytes(copy.size)) are on \(copy.target) as \(copy.path), here stands a stub."
       )
-      words.say("Bring it back with: tierctl restore PATH")
+      if status.kind == .regular {
+        words.say("Whoever opens it waits until its content is back; tierctl restore PATH brings it now.")
+      } else {
+        words.say("Bring it back with: tierctl restore PATH")
+      }
     case (_, nil):
       words.say("Its state is unclear; run: tierctl fsck")
     }

@@ -33,6 +33,8 @@ extension SyscallError {
   var isUnsupported: Bool { errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP }
   /// A symbolic link stands where a file was expected.
   var isLink: Bool { errno == ELOOP }
+  /// It is a program that is being run: nobody may write to it.
+  var isRunning: Bool { errno == ETXTBSY }
   /// A directory, FIFO, socket or device stands where a file was expected.
   var isOtherKind: Bool { errno == EISDIR || errno == ENXIO }
   /// Nothing that another attempt or another moment could mend: the directory stays unreadable.

@@ -65,6 +65,22 @@ package final class LinuxOpenFile: OpenFile {
     try check(tier_truncate(descriptor.raw, size), "ftruncate")
   }
 
+  package func freeContent(at site: CallSite) throws(SyscallError) {
+    let size = try status(at: site).size
+    // Whole blocks: ext4 zeroes a block that is only partly in the range. Beyond the end: xfs keeps blocks there.
+    let end = (size + Self.freedBeyondEnd) & ~(Self.blockMultiple - 1)
+    let result = tier_punch(descriptor.raw, 0, end)
+    if result == -EOPNOTSUPP || result == -ENOSYS || result == -EFBIG || result == -EINVAL {
+      try truncate(to: 0, at: site)
+      try truncate(to: size, at: site)
+    } else {
+      try check(result, "fallocate")
+    }
+  }
+
+  private static let freedBeyondEnd: Int64 = 64 << 20
+  private static let blockMultiple: Int64 = 1 << 20
+
   package func sync(at site: CallSite) throws(SyscallError) { try check(tier_sync(descriptor.raw), "fsync") }
 
   // MARK: Metadata

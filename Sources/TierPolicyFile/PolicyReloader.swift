@@ -23,10 +23,11 @@ package struct PolicyReloader: Sendable {
     self.policies = policies
   }
 
-  package mutating func reload() -> Outcome {
-    let (loaded, diagnostics) = PolicyDirectory.load(directory, configuration)
-    self.diagnostics = diagnostics
-    guard let loaded else { return .refused(diagnostics) }
+  /// `obstacles` tells what can't be had on this machine, which no file shows.
+  package mutating func reload(_ obstacles: (PolicySet) -> [String] = { _ in [] }) -> Outcome {
+    let (loaded, found) = PolicyDirectory.load(directory, configuration)
+    diagnostics = found + (loaded.map(obstacles) ?? []).map { Diagnostic(file: directory, message: $0) }
+    guard let loaded, diagnostics.allSatisfy({ $0.severity != .error }) else { return .refused(diagnostics) }
     let isUnchanged = loaded.fingerprint == policies.fingerprint
     policies = loaded
     return isUnchanged ? .unchanged(diagnostics) : .replaced(diagnostics)

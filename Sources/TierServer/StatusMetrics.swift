@@ -100,6 +100,9 @@ extension StatusReport {
     add("tierd_scan_completed_timestamp_seconds", "When the last complete scan ended.") {
       $0.scan.lastCompleted?.unixSeconds
     }
+    add("tierd_volume_guarded", "1 where a guard stands before released files.") {
+      $0.stubs == .guarded ? 1 : 0
+    }
     add("tierd_volume_problems", "Problems that status reports.") { Double($0.problems.count) }
   }
 
@@ -107,6 +110,12 @@ extension StatusReport {
     metrics.add("tierd_policies", .gauge, "Policies in force.", Double(policies.count))
     metrics.add(
       "tierd_policy_diagnostics", .gauge, "Errors of the last reload.", Double(policies.diagnostics.count))
+    metrics.add(
+      "tierd_recalls_total", .counter,
+      "Opens of released files: files brought back, opens that failed or were refused.",
+      [("served", recalls.served), ("failed", recalls.failed), ("refused", recalls.refused)].map {
+        (labels: [("outcome", $0.0)], value: Double($0.1))
+      })
     metrics.add("tierd_requests_running", .gauge, "Requests of people that run.", Double(requests.count))
     metrics.add("tierd_ready", .gauge, "1 once every volume is watched.", isReady ? 1 : 0)
     metrics.add("tierd_start_timestamp_seconds", .gauge, "When the daemon started.", started.unixSeconds)

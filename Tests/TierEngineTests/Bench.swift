@@ -3,6 +3,7 @@ import Logging
 import Synchronization
 import TierCatalog
 import TierCore
+import TierGuard
 import TierLinux
 import TierTargets
 import TierTestSupport
@@ -57,7 +58,8 @@ final class Bench {
     policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning(), renameFlags: Bool = true,
     in folder: TemporaryDirectory? = nil, cache: String? = nil, faults: FaultPlan = FaultPlan(),
     targetFaults: FaultPlan = FaultPlan(), target: (target: any Target, folder: String)? = nil,
-    watching: @escaping (String) throws -> any Watcher = { _ in SilentWatcher() }
+    watching: @escaping (String) throws -> any Watcher = { _ in SilentWatcher() },
+    connectGuard: (@Sendable (any FileSystem) throws(TierError) -> GuardConnection)? = nil
   ) throws {
     self.folder = try folder ?? TemporaryDirectory()
     let folder = self.folder
@@ -78,7 +80,10 @@ final class Bench {
     let second = DirectoryTarget(name: "second", path: folder.path("second"), memory: .none) {
       path throws(TierError) in try LinuxFileSystem(root: path)
     }
-    parts = Parts(configuration: configuration, tuning: tuning, clock: clock, targets: [target, second]) {
+    parts = Parts(
+      configuration: configuration, tuning: tuning, clock: clock, targets: [target, second],
+      connectGuard: connectGuard
+    ) {
       () throws(TierError) in
       FaultInjectingFileSystem(try LinuxFileSystem(root: root, renameFlags: renameFlags), faults)
     } makeWatcher: {
@@ -93,34 +98,48 @@ final class Bench {
     let tuning: EngineTuning
     let clock: TestClock
     let targets: [any Target]
+    var connectGuard: (@Sendable (any FileSystem) throws(TierError) -> GuardConnection)?
     let openFiles: @Sendable () throws(TierError) -> any FileSystem
     let makeWatcher: () throws -> any Watcher
 
     func start(_ policy: Policy) throws -> (SQLiteCatalog, Engine, VolumeLoop) {
       let catalog = try SQLiteCatalog(directory: configuration.stateDirectory)
       var log = Logger(label: "test")
-      log.logLevel = .critical
+      log.logLevel = getenv("TIERD_TEST_LOG") == nil ? .critical : .trace
       let openFiles = openFiles
       let engine = try Engine(
         configuration: configuration, policies: try PolicySet([policy], defaultTarget: "nas"),
         catalog: catalog, clock: clock, tuning: tuning, log: log, targets: targets
       ) { _ in
-        VolumeService.Ports(openFiles: openFiles, makeWatcher: { _ in SilentWatcher() })
+        VolumeService.Ports(
+          openFiles: openFiles, makeWatcher: { _ in SilentWatcher() }, connectGuard: connectGuard)
       }
       let service = engine.context.volumeServices[0]
+      let files = try openFiles()
       let volume = try Volume.open(
-        service.configuration, files: try openFiles(), commit: service.commit, catalog: catalog, clock: clock,
-        policies: engine.context.policies, tuning: tuning)
+        service.configuration, files: files, commit: service.commit, catalog: catalog, clock: clock,
+        policies: engine.context.policies, tuning: tuning, guarding: { service.guarding(files) })
       try LocalRecovery(volume: volume, log: log).run()
+      if volume.stubMode.guardian == nil {
+        try PlaceholderConversion(volume: volume, links: engine.context.linkStubs, log: log).run()
+      }
       return (catalog, engine, try service.attach(volume, try makeWatcher()))
     }
   }
 
   /// As if the daemon had been killed here: nothing of its memory survives.
-  func restart(policy: Policy = Bench.policy) throws {
+  func restart(policy: Policy = Bench.policy, withGuard: Bool = true) throws {
+    leaveGuard()
     catalog.close()
+    var parts = parts
+    if !withGuard { parts.connectGuard = nil }
     (catalog, engine, loop) = try parts.start(policy)
   }
+
+  /// Who opens a stub waits for the next start.
+  func leaveGuard() { engine.context.guardPosts.leave("vol") }
+
+  deinit { leaveGuard() }
 
   var volume: Volume { loop.volume }
   var windows: WindowService { engine.context.windowServices[0] }

@@ -14,7 +14,7 @@ import TierTestSupport
     for index in 0..<70 { bench.write("\(index)", "content") }
     try bench.archive()
     let releaser = Releaser(
-      volume: bench.volume, stubs: bench.engine.context.stubs(for: bench.volume), log: Logger(label: "test"))
+      volume: bench.volume, links: bench.engine.context.linkStubs, log: Logger(label: "test"))
     let full = FileSystemSpace(total: 1 << 30, available: 0)
     #expect(try releaser.releaseDue(space: full) == .more)
     #expect(try bench.catalog.totals(of: bench.volume.id).released.files == 64)

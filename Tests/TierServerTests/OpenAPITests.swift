@@ -19,6 +19,7 @@ import TierControlSupport
 
   static let samples: [(schema: String, value: any Encodable & Sendable)] = [
     ("StatusReport", Samples.status), ("VolumeReport", Samples.status.volumes[0]),
+    ("RecallsReport", Samples.status.recalls),
     ("CountReport", Samples.status.volumes[0].totals.resident),
     ("TotalsReport", Samples.status.volumes[0].totals), ("WatchReport", Samples.status.volumes[0].watch),
     ("WatchReportGap", Samples.status.volumes[0].watch.gaps[0]),

@@ -253,6 +253,7 @@ final class UnreadableFile: OpenFile {
   func truncate(to size: Int64, at site: CallSite) throws(SyscallError) {
     try file.truncate(to: size, at: site)
   }
+  func freeContent(at site: CallSite) throws(SyscallError) { try file.freeContent(at: site) }
   func sync(at site: CallSite) throws(SyscallError) { try file.sync(at: site) }
   func attributes(at site: CallSite) throws(SyscallError) -> [ExtendedAttribute] {
     try file.attributes(at: site)

@@ -158,6 +158,10 @@ final class FaultInjectingOpenFile: OpenFile {
     try at(site, "ftruncate") { () throws(SyscallError) in try real.truncate(to: size, at: site) }
   }
 
+  func freeContent(at site: CallSite) throws(SyscallError) {
+    try at(site, "fallocate") { () throws(SyscallError) in try real.freeContent(at: site) }
+  }
+
   func sync(at site: CallSite) throws(SyscallError) {
     try at(site, "fsync") { () throws(SyscallError) in try real.sync(at: site) }
   }

@@ -46,6 +46,8 @@ ssize_t tier_copy_range(int from, int64_t from_offset, int to, int64_t to_offset
 int64_t tier_seek_data(int fd, int64_t offset);
 int64_t tier_seek_hole(int fd, int64_t offset);
 int tier_truncate(int fd, int64_t size);
+/// Frees the range; the size stays.
+int tier_punch(int fd, int64_t offset, int64_t length);
 int tier_sync(int fd);
 // Asks the kernel to forget the clean cached pages, so that the next read comes from the disk.
 int tier_drop_cache(int fd);

@@ -5,7 +5,7 @@ package struct DueDates: Hashable, Sendable {
   /// By when it is to be archived.
   package var archiveBy: Timestamp
   /// From when on it may be released; `.distantFuture` where only the high watermark or a person releases it, nil
-  /// where it must stay.
+  /// where it must stay, or only a person releases it (`restore.mode: manual`).
   package var releaseDue: Timestamp?
 
   package init(archiveDue: Timestamp, archiveBy: Timestamp, releaseDue: Timestamp?) {
@@ -22,9 +22,10 @@ extension Policy {
     let archiveDue = lastChange + archive.after
     return DueDates(
       archiveDue: archiveDue, archiveBy: archiveDue + archive.within,
-      releaseDue: mayRelease(size: size)
+      releaseDue: mayRelease(size: size) && restore.mode != .manual
         ? release.after.map { max(lastChange, lastUse) + $0 } ?? .distantFuture : nil)
   }
 
-  private func mayRelease(size: Int64) -> Bool { !pin && size >= release.keepBelow && size > 0 }
+  /// By hand at least.
+  package func mayRelease(size: Int64) -> Bool { !pin && size >= release.keepBelow && size > 0 }
 }

@@ -110,6 +110,9 @@ package protocol OpenFile: AnyObject, Sendable {
   /// The next range that holds data at or after `offset`, as `SEEK_DATA` tells; nil where only a hole follows.
   func dataRange(from offset: Int64, at site: CallSite) throws(SyscallError) -> Range<Int64>?
   func truncate(to size: Int64, at site: CallSite) throws(SyscallError)
+  /// Gives all of the file's blocks back; its size stays, and reads as zeros. Moves mtime and ctime. Cut off, it may
+  /// leave some blocks. The file must have been opened with `.readWrite`.
+  func freeContent(at site: CallSite) throws(SyscallError)
   /// Content and metadata durable.
   func sync(at site: CallSite) throws(SyscallError)
 

@@ -112,7 +112,11 @@ extension Engine {
       return isThere ? .refused("it isn't archived yet: tierctl flush PATH archives it now") : .done
     case .archived: break
     }
-    if file.policy != nil, file.releaseDue == nil { return .kept }
+    if case .governed(let policy) = volume.policies.current.decide(
+      volume: volume.name, path: path, size: file.version.size), !policy.mayRelease(size: file.version.size)
+    {
+      return .kept
+    }
     if let copy = file.copy, copy.proof != .proven {
       let wait = context.remainingProofDelay(of: copy)
       let seconds = (wait + .milliseconds(999)).components.seconds

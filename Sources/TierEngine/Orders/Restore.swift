@@ -37,34 +37,9 @@ extension Engine {
         continue
       }
       let sorted = group.sorted { ($0.0.copy?.path ?? .root) < ($1.0.copy?.path ?? .root) }
-      restore(sorted.map { ($0.0, restoreOrder($0.0, $0.1, pinUntil, handle, ended)) }, by: service)
+      context.restore(sorted.map { ($0.0, restoreOrder($0.0, $0.1, pinUntil, handle, ended)) }, by: service)
     }
     return handle
-  }
-
-  /// What was released seconds ago still lingers: it comes back without the target.
-  private func restore(_ orders: [(CatalogFile, RestoreOrder)], by service: WindowService) {
-    for (volume, group) in Dictionary(grouping: orders, by: \.0.volume) {
-      guard let loop = context.volumeServices.first(where: { $0.volume?.id == volume }) else { continue }
-      let lingering = group.filter { file, _ in
-        let intents = file.id.flatMap { try? context.catalog.openIntents(for: $0) } ?? []
-        return intents.contains { $0.kind == .release }
-      }.map(\.1)
-      let waiting = Set(lingering.map(\.file))
-      service.restore(group.map(\.1).filter { !waiting.contains($0.file) })
-      if lingering.isEmpty { continue }
-      loop.enqueue { loop in
-        for order in lingering {
-          guard case .success(let loop) = loop,
-            (try? loop.takeBack(order.file, pinUntil: order.pinUntil)) == true
-          else {
-            service.restore([order])
-            continue
-          }
-          order.done(.success(0))
-        }
-      }
-    }
   }
 
   func restoreOrder(
@@ -82,6 +57,33 @@ extension Engine {
       case .failure(let error): handle.fail(error.path == nil ? "\(path): \(error)" : "\(error)")
       }
       ended.partEnded()
+    }
+  }
+}
+
+extension EngineContext {
+  /// What was released seconds ago still lingers: it comes back without the target.
+  func restore(_ orders: [(CatalogFile, RestoreOrder)], by service: WindowService) {
+    for (volume, group) in Dictionary(grouping: orders, by: \.0.volume) {
+      guard let loop = volumeServices.first(where: { $0.volume?.id == volume }) else { continue }
+      let lingering = group.filter { file, _ in
+        let intents = file.id.flatMap { try? catalog.openIntents(for: $0) } ?? []
+        return intents.contains { $0.kind == .release }
+      }.map(\.1)
+      let waiting = Set(lingering.map(\.file))
+      service.restore(group.map(\.1).filter { !waiting.contains($0.file) })
+      if lingering.isEmpty { continue }
+      loop.enqueue { loop in
+        for order in lingering {
+          guard case .success(let loop) = loop,
+            (try? loop.takeBack(order.file, pinUntil: order.pinUntil)) == true
+          else {
+            service.restore([order])
+            continue
+          }
+          order.done(.success(0))
+        }
+      }
     }
   }
 }

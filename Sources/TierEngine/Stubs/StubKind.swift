@@ -1,11 +1,8 @@
 import TierCore
 
-/// What stands in for a released file. The symbolic link works on every kernel and with any cache; a value of
-/// this port, so that another kind can be chosen per volume.
+/// What stands in for a file whose content is on the target only. The symbolic link works on every kernel and with
+/// any cache; the placeholder needs a guard.
 package protocol StubKind: Sendable {
-  /// `symlink`.
-  var name: String { get }
-
   /// Makes a stub for `copy` at the hidden path, complete with identity, owner and times, ready to be renamed
   /// into place. A leftover there is replaced.
   func make(_ copy: ArchivedCopy, of file: CatalogFile, at hidden: RelativePath, in volume: Volume)
@@ -19,8 +16,6 @@ package struct SymlinkStub: StubKind {
   let mountPaths: [String: String]
 
   package init(mountPaths: [String: String]) { self.mountPaths = mountPaths }
-
-  package var name: String { "symlink" }
 
   package func make(
     _ copy: ArchivedCopy, of file: CatalogFile, at hidden: RelativePath, in volume: Volume
@@ -49,25 +44,6 @@ package struct SymlinkStub: StubKind {
         throw .vanished(hidden)
       }
       return status
-    }
-  }
-}
-
-extension Volume {
-  /// Unprivileged, a symbolic link can carry no attribute and no foreign owner: its text and the catalog are
-  /// its identity then.
-  var isPrivileged: Bool { identityAttribute.hasPrefix("trusted.") }
-
-  /// True where the name holds the stub of just this copy.
-  func isStub(_ path: RelativePath, of id: ArchiveID, at site: CallSite) throws(TierError) -> Bool {
-    try wrapping("while looking at its stub") { () throws(SyscallError) in
-      guard let status = try files.status(of: path, at: site), status.kind == .symlink else { return false }
-      if isPrivileged, let value = try files.attribute(identityAttribute, of: path, at: site),
-        let record = try? IdentityRecord.parse(value)
-      {
-        return record.archiveID == id
-      }
-      return StubLink.parse(try files.readLink(path, at: site))?.archiveID == id
     }
   }
 }

@@ -11,7 +11,7 @@ struct Adopter {
     _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, replacing row: CatalogFile?,
     after changes: inout [CatalogChange]
   ) throws(TierError) -> Bool {
-    let identity = try identity(of: path)
+    let identity = try volume.identity(of: path, at: "adopt.attribute")
     if row == nil, identity == nil {
       if var moved = try renamedUnarchivedRow(entry, to: path) {
         moved.observe(entry.status)
@@ -30,6 +30,10 @@ struct Adopter {
     if let identity {
       if try claim(identity.archiveID, entry, at: path, in: directory) { return true }
       if try revive(identity.archiveID, entry, at: path, in: directory) { return true }
+      if identity.state.withholdsContent, volume.isPrivileged {
+        try adoptStub(of: identity.archiveID, identity, entry, at: path, in: directory)
+        return true
+      }
     }
     var file = fresh(entry, in: directory)
     // The name's own earlier copy: replaced, not doubled, at the next archive.
@@ -50,18 +54,29 @@ struct Adopter {
     _ entry: DirectoryEntry, at path: RelativePath, in directory: DirectoryID, replacing row: CatalogFile?,
     after changes: inout [CatalogChange]
   ) throws(TierError) -> Bool {
-    let record = volume.isPrivileged ? try identity(of: path) : nil
+    let record = volume.isPrivileged ? try volume.identity(of: path, at: "adopt.attribute") : nil
     let linked = record == nil ? try linkIdentity(of: path, entry.status) : nil
     guard row != nil || record != nil || linked != nil else { return false }
     try write(&changes)
     let id = record?.archiveID ?? linked
     if let id, try claim(id, entry, at: path, in: directory) { return true }
     if let id, try revive(id, entry, at: path, in: directory) { return true }
+    try adoptStub(of: id, record, entry, at: path, in: directory)
+    return true
+  }
+
+  /// A copy of a stub; or the catalog was lost, and what only root can write says whose content this is. What says
+  /// neither is left alone, and is no row: it must never be archived.
+  private func adoptStub(
+    of id: ArchiveID?, _ record: IdentityRecord?, _ entry: DirectoryEntry, at path: RelativePath,
+    in directory: DirectoryID
+  ) throws(TierError) {
     var settled = try volume.forgetting(try volume.catalog.file(named: entry.name, in: directory))
     var copy = try id.flatMap { (id) throws(TierError) in try sharedCopy(id) }
-    if copy == nil, let record, record.state == .released { copy = try adoptedCopy(record, at: path) }
+    if copy == nil, volume.isPrivileged, let record, record.state.withholdsContent {
+      copy = try adoptedCopy(record, at: path)
+    }
     if let copy {
-      // A copy of a stub; or the catalog was lost, and what only root can write says whose content this is.
       var file = fresh(entry, in: directory)
       file.state = .released
       file.copy = copy
@@ -71,7 +86,6 @@ struct Adopter {
       settled.append(.put(file))
     }
     try volume.catalog.apply(settled)
-    return true
   }
 
   /// Anybody can write a link's text. It is believed of the file's own owner only, and within its policy: else an
@@ -119,7 +133,10 @@ struct Adopter {
           return true
         }
       }
-      if !isRowsInode || row.version != entry.status.version { row.state = .resident }
+      let isEqual = isRowsInode && row.version == entry.status.version
+      if !isEqual, try !volume.isPlaceholder(path, of: id, at: "adopt.isPlaceholder") {
+        row.state = .resident
+      }
       row.directory = directory
       row.name = entry.name
       try settle(&row, entry, at: path, besides: [])
@@ -133,7 +150,11 @@ struct Adopter {
     _ file: inout CatalogFile, _ entry: DirectoryEntry, at path: RelativePath, besides: [CatalogChange]
   ) throws(TierError) {
     let standing = try volume.catalog.file(named: entry.name, in: file.directory)
-    if entry.status.kind == .symlink {
+    var isStub = entry.status.kind == .symlink
+    if !isStub, let id = file.copy?.archiveID {
+      isStub = try volume.isPlaceholder(path, of: id, at: "adopt.isPlaceholder")
+    }
+    if isStub {
       file.state = .released
       file.observeStub(entry.status)
     } else {
@@ -219,19 +240,10 @@ struct Adopter {
   /// True where what stands there says of itself that it is this copy's.
   private func names(_ id: ArchiveID, _ path: RelativePath, _ status: FileStatus) throws(TierError) -> Bool {
     switch status.kind {
-    case .regular: try identity(of: path)?.archiveID == id
+    case .regular: try volume.identity(of: path, at: "adopt.attribute")?.archiveID == id
     case .symlink: try volume.isStub(path, of: id, at: "adopt.isStub")
     default: false
     }
-  }
-
-  /// What the inode says of itself; nil where it says nothing that we can read.
-  private func identity(of path: RelativePath) throws(TierError) -> IdentityRecord? {
-    let value = try wrapping("while reading its identity") { () throws(SyscallError) in
-      try volume.files.attribute(volume.identityAttribute, of: path, at: "adopt.attribute")
-    }
-    guard let value else { return nil }
-    return try? IdentityRecord.parse(value)
   }
 
   private func linkIdentity(of path: RelativePath, _ status: FileStatus) throws(TierError) -> ArchiveID? {
@@ -244,8 +256,9 @@ struct Adopter {
 }
 
 extension CatalogFile {
-  /// Takes over the stub's own inode and times; the size stays the file's.
+  /// Takes over the stub's own inode and times; of a link, the size stays the file's.
   mutating func observeStub(_ status: FileStatus) {
+    if status.kind == .regular { return observe(status) }
     let size = copy?.size ?? version.size
     observe(status)
     version.size = size
@@ -253,51 +266,5 @@ extension CatalogFile {
       mode = metadata.mode
       owner = metadata.owner
     }
-  }
-}
-
-extension Volume {
-  /// A row that is over, because its name is gone or something else has taken it. Nothing where there is none.
-  func forgetting(_ row: CatalogFile?) throws(TierError) -> [CatalogChange] {
-    guard let row, let id = row.id else { return [] }
-    return try removalChanges(for: row) + [.forget(id)]
-  }
-
-  /// What follows when a row no longer stands for its copy on the target. A copy that another stub stands for as
-  /// well (an app copied the stub) stays, and goes to that one's place.
-  func removalChanges(for file: CatalogFile, lastPath: RelativePath? = nil) throws(TierError)
-    -> [CatalogChange]
-  {
-    let place = try path(of: file)
-    guard let copy = file.copy, let path = lastPath ?? place else { return [] }
-    if let heir = try catalog.files(withArchiveID: copy.archiveID).first(where: { $0.id != file.id }) {
-      return move(for: heir).map { [$0] } ?? []
-    }
-    return [.putRemoval(removal(of: copy, at: path, stage: .pending)), .forgetMove(copy.archiveID)]
-  }
-
-  func removal(of copy: ArchivedCopy, at path: RelativePath, stage: Removal.Stage) -> Removal {
-    let keep = policies.current.keepDeleted(volume: name, path: path, size: copy.size)
-    let now = clock.now
-    return Removal(
-      stage: stage, volume: id, path: path, copy: copy, removedAt: now,
-      expires: keep.map { now + $0 } ?? now)
-  }
-
-  /// The removed file's copy, where it is by now. While a removal is under way that is one of two places: the
-  /// next window finds out which, by the journal.
-  func copyTakenBack(from removal: Removal) throws(TierError) -> ArchivedCopy {
-    var copy = removal.copy
-    guard let trash = removal.trashPath, trash != copy.path else { return copy }
-    if removal.stage == .trashed {
-      copy.path = trash
-    } else {
-      _ = try catalog.begin([
-        Intent(
-          kind: .rename, epoch: epoch, volume: id, file: nil, path: removal.path, target: copy.target,
-          targetPath: copy.path, newTargetPath: trash, archiveID: copy.archiveID, begun: clock.now)
-      ])
-    }
-    return copy
   }
 }

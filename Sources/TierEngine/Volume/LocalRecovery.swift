@@ -34,6 +34,7 @@ struct LocalRecovery {
   /// For a caller that is committing, as the next one.
   func finish(_ intent: Intent) throws(TierError) -> TierError? {
     try attempting(intent) { () throws(TierError) in
+      if try settle(intent) { return }
       switch intent.kind {
       case .release: try release(intent)
       case .restore: try undo(intent)
@@ -61,6 +62,30 @@ struct LocalRecovery {
       }
       return error
     }
+  }
+
+  /// False where no placeholder stands at the intent's place.
+  private func settle(_ intent: Intent) throws(TierError) -> Bool {
+    guard intent.kind == .release || intent.kind == .restore, let id = intent.file,
+      var row = try volume.catalog.file(id), let copy = row.copy, let place = try volume.path(of: row),
+      try volume.isPlaceholder(place, of: intent.archiveID, at: "recovery.isPlaceholder")
+    else { return false }
+    let outcome = try PlaceholderSettling(volume: volume, path: place, copy: copy).finish(intent)
+    switch outcome {
+    case .released(let status):
+      row.state = .released
+      row.observe(status)
+    case .archived(let status):
+      row.state = status.links == 1 && status.modified == copy.modified ? .archived : .resident
+      row.observe(status)
+    case .unknown(let reason): throw TierError(.fileChanged, reason, path: volume.absolute(place))
+    case .busy:
+      throw TierError(
+        .fileBusy, "it is in use just now", path: volume.absolute(place), disposition: .retry)
+    }
+    volume.judge(&row, at: place)
+    if let id = intent.id { try volume.catalog.finish([id], applying: [.put(row)]) }
+    return true
   }
 
   private func release(_ intent: Intent) throws(TierError) {
@@ -95,7 +120,7 @@ struct LocalRecovery {
     if let id = intent.file, var row = try volume.catalog.file(id), row.state == .released,
       let copy = row.copy, let status = try status(of: place), status.kind == .regular,
       status.size == copy.size, status.modified == copy.modified,
-      try identity(of: place)?.archiveID == copy.archiveID
+      try volume.identity(of: place, at: "recovery.identity")?.archiveID == copy.archiveID
     {
       row.state = .archived
       row.observe(status)
@@ -152,7 +177,7 @@ struct LocalRecovery {
 
   private func isOurs(_ path: RelativePath, _ intent: Intent) throws(TierError) -> Bool {
     guard try status(of: path)?.kind == .regular else { return false }
-    return try identity(of: path)?.archiveID == intent.archiveID
+    return try volume.identity(of: path, at: "recovery.identity")?.archiveID == intent.archiveID
   }
 
   /// Only a lost catalog leaves these: perhaps the last copy of something, so they stay.
@@ -168,17 +193,27 @@ struct LocalRecovery {
         try unlink(Volume.hiddenFolder.appending(entry.name))
         continue
       }
+      if try isEmptyPlaceholder(Volume.hiddenFolder.appending(entry.name), entry.status) {
+        try unlink(Volume.hiddenFolder.appending(entry.name))
+        continue
+      }
       log.warning(
         "unknown file in tierd's folder; it stays. Compare it with the original and delete it by hand",
         metadata: ["path": "\(volume.absolute(Volume.hiddenFolder.appending(entry.name)))"])
     }
   }
 
-  private func identity(of path: RelativePath) throws(TierError) -> IdentityRecord? {
-    let value = try wrapping("while reading its identity") { () throws(SyscallError) in
-      try volume.files.attribute(volume.identityAttribute, of: path, at: "recovery.identity")
+  /// One on its way in or out: it never held anything.
+  private func isEmptyPlaceholder(_ path: RelativePath, _ status: FileStatus) throws(TierError) -> Bool {
+    guard volume.isPrivileged, status.kind == .regular,
+      let identity = try volume.identity(of: path, at: "recovery.leftoverIdentity"),
+      identity.state == .released,
+      let file = try volume.openForRelease(path, .read)
+    else { return false }
+    defer { file.close() }
+    return try wrapping("while looking for leftovers") { () throws(SyscallError) in
+      try file.dataRange(from: 0, at: "recovery.leftoverData") == nil
     }
-    return value.flatMap { try? IdentityRecord.parse($0) }
   }
 
   private func status(of path: RelativePath) throws(TierError) -> FileStatus? {

@@ -110,10 +110,17 @@ struct Reconciler {
   ) throws(TierError) -> Bool {
     switch entry.status.kind {
     case .regular:
-      guard let row, row.version.inode == entry.status.inode, row.state != .released else {
-        return try adopter.regular(entry, at: path, in: directory, replacing: row, after: &changes)
+      if let row, row.version.inode == entry.status.inode {
+        if row.state != .released {
+          changes += known(row, entry.status, at: path)
+          return false
+        }
+        if let seen = try PlaceholderLook(volume: volume, path: path).changes(to: row, entry.status) {
+          changes += seen
+          return false
+        }
       }
-      changes += known(row, entry.status, at: path)
+      return try adopter.regular(entry, at: path, in: directory, replacing: row, after: &changes)
     case .symlink:
       guard let row, row.isStub(entry.status) else {
         return try adopter.symlink(entry, at: path, in: directory, replacing: row, after: &changes)

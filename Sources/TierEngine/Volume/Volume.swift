@@ -1,5 +1,6 @@
 import Synchronization
 import TierCore
+import TierGuard
 import TierLinux
 
 /// A volume while it is there: its file system, its rows, its rules. Shared by the volume's own thread and by
@@ -13,6 +14,8 @@ package final class Volume: Sendable {
   package let files: any FileSystem
   /// `trusted.tierd`, which no app can forge, or `user.tierd` where tierd isn't privileged.
   package let identityAttribute: String
+  /// How released files are kept, and come back.
+  package let stubMode: StubMode
   package let catalog: any Catalog
   package let clock: any TierClock
   package let policies: PolicyBook
@@ -30,7 +33,7 @@ package final class Volume: Sendable {
 
   init(
     configuration: Configuration.Volume, row: CatalogVolume, epoch: Epoch, files: any FileSystem,
-    identityAttribute: String, root: FileStatus, commit: CommitLock, catalog: any Catalog,
+    identityAttribute: String, stubMode: StubMode, root: FileStatus, commit: CommitLock, catalog: any Catalog,
     clock: any TierClock, policies: PolicyBook, tuning: EngineTuning
   ) {
     name = configuration.name
@@ -40,6 +43,7 @@ package final class Volume: Sendable {
     self.epoch = epoch
     self.files = files
     self.identityAttribute = identityAttribute
+    self.stubMode = stubMode
     self.root = root
     self.commit = commit
     self.catalog = catalog
@@ -63,6 +67,9 @@ package final class Volume: Sendable {
     }
     return try result!.get()
   }
+
+  /// Which file, as the guard counts. Nil: not this volume's.
+  func isHome(of file: FileKey) -> Bool { file.device == root.device }
 
   /// False for what another mount shows, be it a bind mount of this very file system: it is not the volume's.
   func holds(_ status: FileStatus) -> Bool { status.device == root.device && status.mount == root.mount }

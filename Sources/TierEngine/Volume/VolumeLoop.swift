@@ -33,7 +33,7 @@ final class VolumeLoop {
     reconciler = Reconciler(volume: volume) { missing.add($0, now: clock.monotonic) }
     hints = HintTable(quiet: volume.configuration.settle, maximumWait: volume.configuration.settle * 12)
     nextRetry = clock.monotonic + volume.tuning.busyRetry
-    releaser = Releaser(volume: volume, stubs: service.engine.stubs(for: volume), log: service.engine.log)
+    releaser = Releaser(volume: volume, links: service.engine.linkStubs, log: service.engine.log)
     let known = try volume.catalog.openVolume(named: volume.name).scan
     lastScan = known.lastCompleted
     // Whatever happened while nobody watched, only a scan can tell.
@@ -61,7 +61,7 @@ final class VolumeLoop {
       try work()
     }
     try saveScan()
-    try releaser.finishLingering(waiting: true)
+    try releaser.finishLingering(ending: true)
   }
 
   /// Looks at once at all that events told. For `flush`, which must not miss what was written just before, and for
@@ -101,6 +101,15 @@ final class VolumeLoop {
 
   var overflows: Int { watcher.coverage.overflows }
 
+  func end(_ reason: String) {
+    failure =
+      failure
+      ?? TierError(
+        .volumeUnavailable, "volume \(volume.name) is opened anew: \(reason)",
+        path: volume.configuration.path,
+        disposition: .retry)
+  }
+
   func scanNeeded(_ reason: String) { needsScan = needsScan ?? reason }
 
   func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] { releaser.release(rows) }
@@ -116,7 +125,7 @@ final class VolumeLoop {
 
   /// Frees released files whose time to linger is over, and tries again what could not be finished.
   func finishLingering() throws(TierError) {
-    try releaser.finishLingering(waiting: false)
+    try releaser.finishLingering(ending: false)
     let now = volume.clock.monotonic
     if !volume.unfinished.isEmpty, now < nextRetry { return }
     nextRetry = now + volume.tuning.busyRetry

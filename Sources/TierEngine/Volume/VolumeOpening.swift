@@ -7,7 +7,8 @@ extension Volume {
   /// missing mount would look like a user who deleted everything.
   package static func open(
     _ configuration: Configuration.Volume, files: any FileSystem, commit: CommitLock, catalog: any Catalog,
-    clock: any TierClock, policies: PolicyBook, tuning: EngineTuning
+    clock: any TierClock, policies: PolicyBook, tuning: EngineTuning,
+    guarding: () -> StubMode = { .links(because: "no guard was asked for") }
   ) throws(TierError) -> Volume {
     let row = try catalog.openVolume(named: configuration.name)
     let root = try wrapping("is the volume mounted?") { () throws(SyscallError) in
@@ -23,6 +24,7 @@ extension Volume {
     try catalog.setEpoch(epoch, of: row.id)
     return Volume(
       configuration: configuration, row: row, epoch: epoch, files: files, identityAttribute: attribute,
+      stubMode: attribute == AttributeNames.identity ? guarding() : .links(because: "tierd isn't privileged"),
       root: root, commit: commit, catalog: catalog, clock: clock, policies: policies, tuning: tuning)
   }
 
@@ -154,9 +156,11 @@ extension Volume {
 
   /// Tries on the marker which attribute the file system and our rights allow.
   private static func identityAttribute(_ files: any FileSystem) throws(TierError) -> String {
-    for name in ["trusted.tierd", "user.tierd"] {
+    // The guard lets nobody pass whose file's identity it can't read.
+    let resident = Array("tierd1 resident marker".utf8)
+    for name in [AttributeNames.identity, AttributeNames.unprivilegedIdentity] {
       do {
-        try files.setAttribute(name, to: [0x31], of: marker, at: "volume.attribute.probe")
+        try files.setAttribute(name, to: resident, of: marker, at: "volume.attribute.probe")
         return name
       } catch { continue }
     }

@@ -1,6 +1,7 @@
 import Logging
 import Synchronization
 import TierCore
+import TierGuard
 import TierLinux
 
 /// Keeps one volume and the catalog in step, and releases what may go. One thread: events, scans and releases
@@ -10,13 +11,17 @@ package final class VolumeService: Sendable {
     /// Opens the folder anew, after a start and after an unmount.
     package var openFiles: @Sendable () throws(TierError) -> any FileSystem
     package var makeWatcher: @Sendable (any FileSystem) throws(TierError) -> any Watcher
+    /// The way to the guard of the volume's file system; nil: stubs are links.
+    package var connectGuard: (@Sendable (any FileSystem) throws(TierError) -> GuardConnection)?
 
     package init(
       openFiles: @escaping @Sendable () throws(TierError) -> any FileSystem,
-      makeWatcher: @escaping @Sendable (any FileSystem) throws(TierError) -> any Watcher
+      makeWatcher: @escaping @Sendable (any FileSystem) throws(TierError) -> any Watcher,
+      connectGuard: (@Sendable (any FileSystem) throws(TierError) -> GuardConnection)? = nil
     ) {
       self.openFiles = openFiles
       self.makeWatcher = makeWatcher
+      self.connectGuard = connectGuard
     }
   }
 
@@ -102,6 +107,11 @@ package final class VolumeService: Sendable {
     enqueue { loop in if case .success(let loop) = loop { loop.scanNeeded(reason) } }
   }
 
+  /// Ends this life of the volume; the next one begins by finding out what is possible there.
+  func reopen(reason: String) {
+    enqueue { loop in if case .success(let loop) = loop { loop.end(reason) } }
+  }
+
   func enqueue(_ command: @escaping Command) {
     let isLate = state.withLock {
       $0.commands.append(command)
@@ -135,8 +145,13 @@ package final class VolumeService: Sendable {
     let files = try ports.openFiles()
     let volume = try Volume.open(
       configuration, files: files, commit: commit, catalog: engine.catalog, clock: engine.clock,
-      policies: engine.policies, tuning: engine.tuning)
+      policies: engine.policies, tuning: engine.tuning, guarding: { guarding(files) })
+    defer { engine.guardPosts.leave(configuration.name) }
+    if let problem = volume.guardProblem { engine.log.error("\(problem)") }
     try LocalRecovery(volume: volume, log: engine.log).run()
+    if volume.stubMode.guardian == nil {
+      try PlaceholderConversion(volume: volume, links: engine.linkStubs, log: engine.log).run()
+    }
     let watcher = try ports.makeWatcher(files)
     defer {
       detach()
@@ -144,6 +159,31 @@ package final class VolumeService: Sendable {
     }
     let loop = try attach(volume, watcher)
     try loop.run()
+  }
+
+  /// Placeholders where a guard can stand before the whole file system, and only there.
+  func guarding(_ files: any FileSystem) -> StubMode {
+    guard let connect = ports.connectGuard else { return .links(because: "volumes.stubs is link") }
+    let asks = engine.policies.current.policies(in: configuration.name).contains { $0.restore.mode == .guard }
+    let has = (try? engine.catalog.setting(Volume.placeholderKey(configuration.name))) != nil
+    if files.isShared, !asks, !has {
+      return .links(
+        because:
+          "other machines may have it mounted, and each needs a guard of its own: restore.mode guard in a policy "
+          + "says that there is one")
+    }
+    do throws(TierError) {
+      let root = try wrapping("while looking for its file system") { () throws(SyscallError) in
+        try files.status(of: .root, at: "volume.guardedRoot")
+      }
+      guard let root else { return .links(because: "its root is gone") }
+      return .placeholders(
+        try engine.guardPosts.enter(configuration.name, device: root.device, engine: engine) {
+          () throws(TierError) in try connect(files)
+        })
+    } catch {
+      return .links(because: "\(error.message)" + (error.cause.map { " (\($0))" } ?? ""))
+    }
   }
 
   /// From here on windows see the volume.

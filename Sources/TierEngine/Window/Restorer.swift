@@ -2,8 +2,9 @@ import Logging
 import TierCore
 import TierLinux
 
-/// Brings released files back. A complete, verified, durable file takes the stub's place by one rename: no
-/// reader ever sees a part.
+/// Brings released files back. Where the stub is a link, a complete, verified, durable file takes its place by one
+/// rename. A placeholder is filled itself, behind the guard, and says that it holds its content once that is verified
+/// and durable. No reader ever sees a part.
 struct Restorer {
   let run: WindowRun
   let session: any TargetSession
@@ -16,16 +17,22 @@ struct Restorer {
     let path: RelativePath
     let copy: ArchivedCopy
     var intent: Intent
+    /// The stub is filled itself.
+    let isPlaceholder: Bool
 
     var hidden: RelativePath { volume.hiddenPath(copy.archiveID) }
   }
 
   private struct Prepared {
     let wanted: Wanted
+    /// The one that is filled.
     let file: any OpenFile
+    /// The placeholder as it was found; nil where the stub is a link.
+    let before: FileStatus?
 
     var volume: Volume { wanted.volume }
     var copy: ArchivedCopy { wanted.copy }
+    var place: RelativePath { before == nil ? wanted.hidden : wanted.path }
   }
 
   /// Everything that people and apps wait for, until nobody waits.
@@ -80,7 +87,7 @@ struct Restorer {
     let downloads = batch.map { item in
       Download(
         path: item.copy.path, destination: item.file,
-        destinationPath: item.volume.files.rootPath + [.slash] + item.wanted.hidden.bytes,
+        destinationPath: item.volume.files.rootPath + [.slash] + item.place.bytes,
         size: item.copy.size)
     }
     var fetched: [(Prepared, FetchOutcome)] = []
@@ -139,7 +146,10 @@ struct Restorer {
       kind: .restore, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: copy.target,
       targetPath: copy.path, archiveID: copy.archiveID, version: row.version, hash: copy.hash,
       begun: volume.clock.now)
-    return Wanted(orders: [order], row: row, volume: volume, path: path, copy: copy, intent: intent)
+    let isPlaceholder = try volume.isPlaceholder(path, of: copy.archiveID, at: "restore.isPlaceholder")
+    return Wanted(
+      orders: [order], row: row, volume: volume, path: path, copy: copy, intent: intent,
+      isPlaceholder: isPlaceholder)
   }
 
   /// Journals all of them, then makes each its hidden file.
@@ -149,9 +159,9 @@ struct Restorer {
     for (var item, id) in zip(batch, try run.engine.catalog.begin(batch.map(\.intent))) {
       item.intent.id = id
       do throws(SyscallError) {
-        prepared.append(Prepared(wanted: item, file: try makeHidden(for: item)))
+        prepared.append(item.isPlaceholder ? try openPlaceholder(of: item) : try makeHidden(for: item))
       } catch {
-        try? item.volume.files.unlink(item.hidden, at: "restore.unlinkUnmade")
+        if !item.isPlaceholder { try? item.volume.files.unlink(item.hidden, at: "restore.unlinkUnmade") }
         try run.engine.catalog.finish([id], applying: [])
         let failure = TierError(error, while: "making room for its content")
         for order in item.orders { order.done(.failure(failure)) }
@@ -160,7 +170,24 @@ struct Restorer {
     return prepared
   }
 
-  private func makeHidden(for item: Wanted) throws(SyscallError) -> any OpenFile {
+  /// Nothing is written to it yet: one that isn't the row's any more is left alone.
+  private func openPlaceholder(of item: Wanted) throws(SyscallError) -> Prepared {
+    let file = try item.volume.files.open(item.path, .readWrite, at: "recall.open")
+    do throws(SyscallError) {
+      let status = try file.status(at: "recall.status")
+      guard status.inode == item.row.version.inode, status.kind == .regular else {
+        throw .vanished(item.path)
+      }
+      try Placeholder(volume: item.volume, copy: item.copy, file: file).mark(
+        .restoring, at: "recall.markRestoring")
+      return Prepared(wanted: item, file: file, before: status)
+    } catch {
+      file.close()
+      throw error
+    }
+  }
+
+  private func makeHidden(for item: Wanted) throws(SyscallError) -> Prepared {
     let files = item.volume.files
     if try files.status(of: item.hidden, at: "restore.leftover") != nil {
       try files.unlink(item.hidden, at: "restore.unlinkLeftover")
@@ -174,7 +201,7 @@ struct Restorer {
       file.close()
       throw error
     }
-    return file
+    return Prepared(wanted: item, file: file, before: nil)
   }
 
   private func reserve(_ bytes: Int64, besides promised: Int64, on volume: Volume, _ path: RelativePath)
@@ -232,6 +259,7 @@ struct Restorer {
 
   /// Gives the new file all that the old one had, and makes it durable.
   private static func dress(_ item: Prepared) throws(TierError) {
+    if let before = item.before { return try finish(item, before) }
     let metadata = item.copy.metadata
     try wrapping("while restoring its attributes") { () throws(SyscallError) in
       if item.volume.isPrivileged {
@@ -242,6 +270,20 @@ struct Restorer {
       try item.file.setTimes(
         modified: metadata.modified, accessed: metadata.accessed, at: "restore.times")
       try item.file.sync(at: "restore.sync")
+    }
+  }
+
+  /// A placeholder kept its owner, mode and attributes; what apps changed meanwhile stays: its times, and the length
+  /// that one may have cut it to by name where the guard isn't asked about that.
+  private static func finish(_ item: Prepared, _ before: FileStatus) throws(TierError) {
+    try wrapping("while restoring its attributes") { () throws(SyscallError) in
+      if before.size != item.copy.size { try item.file.truncate(to: before.size, at: "recall.cut") }
+      // The kernel takes these away at every write.
+      for attribute in item.copy.metadata.attributes where attribute.name == "security.capability" {
+        try item.file.setAttribute(attribute.name, to: attribute.value, at: "recall.attribute")
+      }
+      try item.file.setTimes(modified: before.modified, accessed: before.accessed, at: "recall.times")
+      try item.file.sync(at: "recall.sync")
     }
   }
 
@@ -268,6 +310,8 @@ struct Restorer {
     let file: any OpenFile
     /// Writers are held back since before anybody could find the file.
     let isLeased: Bool
+    /// The placeholder as it was before it was filled.
+    var before: FileStatus? { prepared.before }
 
     var wanted: Wanted { prepared.wanted }
   }
@@ -311,6 +355,9 @@ struct Restorer {
       throw TierError(
         .notFound, "it was deleted while it was restored", path: volume.absolute(item.wanted.path))
     }
+    if item.before != nil {
+      return Swapped(prepared: item, row: row, path: path, file: item.file, isLeased: true)
+    }
     guard try volume.isStub(path, of: item.copy.archiveID, at: "restore.isStub") else {
       volume.requestExamination(of: path)
       throw TierError(
@@ -343,7 +390,7 @@ struct Restorer {
 
   private func syncParents(of items: [Swapped], in volume: Volume) -> [RelativePath: TierError] {
     var failures: [RelativePath: TierError] = [:]
-    for parent in Set(items.map(\.path.parent)) {
+    for parent in Set(items.filter { $0.before == nil }.map(\.path.parent)) {
       do throws(SyscallError) {
         try volume.files.syncDirectory(parent, at: "restore.syncParent")
       } catch {
@@ -357,6 +404,7 @@ struct Restorer {
   private func conclude(_ item: Swapped) throws(TierError) -> [CatalogChange] {
     let volume = item.wanted.volume
     let (status, isUntouched) = try wrapping("while putting it in its place") { () throws(SyscallError) in
+      if let before = item.before { return try release(item, before) }
       try volume.files.unlink(item.wanted.hidden, at: "restore.unlinkStub")
       let status = try item.file.status(at: "restore.status")
       return (status, try item.file.leaseIsUndisturbed(at: "restore.undisturbed") && item.isLeased)
@@ -379,6 +427,19 @@ struct Restorer {
     volume.judge(&row, at: item.path)
     volume.noteOwnUse(of: item.path)
     return changes + [.put(row)]
+  }
+
+  /// From the mark on anybody may open it. Untouched is what has its times after that, and needs no new metadata on
+  /// the target.
+  private func release(_ item: Swapped, _ before: FileStatus) throws(SyscallError) -> (FileStatus, Bool) {
+    let copy = item.wanted.copy
+    try Placeholder(volume: item.wanted.volume, copy: item.row.copy ?? copy, file: item.file).mark(
+      .archived, at: "recall.markArchived")
+    let status = try item.file.status(at: "recall.statusMarked")
+    let isEqual =
+      status.size == copy.size && status.modified == copy.modified && status.mode == copy.metadata.mode
+      && status.owner == copy.metadata.owner && status.group == copy.metadata.group
+    return (status, isEqual)
   }
 
   private func tell(_ item: Wanted) {

@@ -319,9 +319,12 @@ struct TargetChanges {
     guard row.state == .released, let copy = row.copy,
       try volume.isStub(path, of: copy.archiveID, at: "rename.isStub")
     else { return }
+    if try volume.isPlaceholder(path, of: copy.archiveID, at: "rename.isPlaceholder") {
+      return try renamePlaceholder(&row, path, copy, volume)
+    }
     let hidden = volume.renewalPath(copy.archiveID)
     do throws(TierError) {
-      let stub = try run.engine.stubs(for: volume).make(copy, of: row, at: hidden, in: volume)
+      let stub = try run.engine.linkStubs.make(copy, of: row, at: hidden, in: volume)
       let before = row
       let isOurs = try wrapping("while renewing its stub") { () throws(SyscallError) in
         try volume.files.swap(hidden, with: path, at: "rename.exchangeStub")
@@ -340,6 +343,18 @@ struct TargetChanges {
         try recovery.clearRenewed(of: copy.archiveID, at: path)
       }
     }
+  }
+
+  private func renamePlaceholder(
+    _ row: inout CatalogFile, _ path: RelativePath, _ copy: ArchivedCopy, _ volume: Volume
+  ) throws(TierError) {
+    let record = IdentityRecord(state: .released, epoch: volume.epoch, copy: copy)
+    let status = try wrapping("while renewing its stub") { () throws(SyscallError) in
+      try volume.files.setAttribute(
+        volume.identityAttribute, to: record.encoded, of: path, at: "rename.markPlaceholder")
+      return try volume.files.status(of: path, at: "rename.statusPlaceholder")
+    }
+    if let status, status.kind == .regular, status.inode == row.version.inode { row.observe(status) }
   }
 
   private func write(_ records: [VolumeID: [ManifestRecord]]) throws(TierError) {

@@ -1,0 +1,287 @@
+import CTierLinux
+import Glibc
+import Logging
+import Synchronization
+import TierCore
+import TierGuard
+import TierLinux
+
+/// tierd's post at one guarded file system: finds out which file somebody waits for, has it restored, and tells the
+/// guard. One transfer for each file, however many wait. One thread, which never waits for a target or a volume.
+package final class GuardPost: VolumeGuard {
+  private struct Waiting {
+    var openers: [WaitingOpener]
+    /// Tried again before that, where the file is being released or changed.
+    let end: Duration
+    var path: String
+  }
+
+  private struct State {
+    /// By the file's row: those whose restore was asked for.
+    var restoring: [FileID: Waiting] = [:]
+    /// To be looked at again.
+    var again: [(opener: WaitingOpener, at: Duration, end: Duration)] = []
+    var storms = StormGuard()
+    var counters = RecallCounters()
+    var isClosed = false
+  }
+
+  private static let heartbeat = Duration.seconds(5)
+  private static let retryInterval = Duration.milliseconds(100)
+  private static let retryPatience = Duration.seconds(20)
+
+  private let connection: GuardConnection
+  private let engine: EngineContext
+  /// Real time: who waits is no simulation.
+  private let clock = SystemClock()
+  private let protected: Mutex<GuardMode>
+  private let state = Mutex(State())
+  private let thread = Mutex<OwnedThread?>(nil)
+
+  init(_ connection: GuardConnection, engine: EngineContext) throws(TierError) {
+    self.connection = connection
+    self.engine = engine
+    protected = Mutex(try connection.protect())
+    thread.withLock { $0 = OwnedThread(name: "recall") { [self] in run() } }
+  }
+
+  // MARK: For volumes
+
+  package var mode: GuardMode { protected.withLock { $0 } }
+  package var counters: RecallCounters { state.withLock(\.counters) }
+
+  package func stubbing(_ file: any OpenFile) throws(TierError) {
+    try connection.stubbing(file.rawDescriptor)
+  }
+
+  func renew() throws(TierError) {
+    let mode = try connection.protect()
+    protected.withLock { $0 = mode }
+  }
+
+  func close() {
+    state.withLock { $0.isClosed = true }
+    connection.close()
+    thread.withLock { $0?.join() }
+  }
+
+  // MARK: The thread
+
+  private func run() {
+    var nextBeat = Duration.zero
+    while !state.withLock(\.isClosed) {
+      let now = clock.monotonic
+      if let opener = connection.next(atMost: pause) { serve(opener, until: now + Self.retryPatience) }
+      for (opener, end) in takeAgain() { serve(opener, until: end) }
+      if now >= nextBeat {
+        nextBeat = now + Self.heartbeat
+        giveSigns()
+      }
+    }
+  }
+
+  private var pause: Duration { state.withLock { $0.again.isEmpty ? .seconds(1) : Self.retryInterval } }
+
+  private func takeAgain() -> [(WaitingOpener, Duration)] {
+    let now = clock.monotonic
+    return state.withLock { state in
+      let due = state.again.filter { $0.at <= now }
+      state.again.removeAll { $0.at <= now }
+      return due.map { ($0.opener, $0.end) }
+    }
+  }
+
+  /// The guard must know that this side is alive, for each who waits.
+  private func giveSigns() {
+    let tokens = state.withLock { state in
+      state.restoring.values.flatMap(\.openers).map(\.request.token) + state.again.map(\.opener.request.token)
+    }
+    for token in tokens { connection.stillWorking(token) }
+  }
+
+  // MARK: One opener
+
+  private func serve(_ opener: WaitingOpener, until end: Duration) {
+    do throws(TierError) {
+      guard let (volume, row, path) = try find(opener) else { return later(opener, until: end) }
+      if let refusal = refusal(of: opener, row, path, volume) {
+        return refuse(opener, refusal, at: volume.absolute(path))
+      }
+      join(opener, row, path, volume, until: end)
+    } catch {
+      deny([opener], error, "?")
+    }
+  }
+
+  /// The released file that the opener waits for. Nil where it is on its way from one state to another.
+  private func find(_ opener: WaitingOpener) throws(TierError) -> (Volume, CatalogFile, RelativePath)? {
+    let file = opener.request.file
+    for service in engine.volumeServices {
+      guard let volume = service.volume, volume.isHome(of: file) else { continue }
+      let rows = try engine.catalog.files(withInode: file.inode, in: volume.id)
+      if let row = rows.first(where: { $0.state == .released }), let path = try volume.path(of: row) {
+        return (volume, row, path)
+      }
+    }
+    return nil
+  }
+
+  /// A release that is called off, a restore that has just ended, a stub that the scan hasn't come to: the guard looks
+  /// again when it is told to let the opener through.
+  private func later(_ opener: WaitingOpener, until end: Duration) {
+    if opener.hasContent { return connection.answer(opener.request.token, .allow) }
+    engine.log.trace("no stub known", metadata: ["path": "\(opener.path)", "file": "\(opener.request.file)"])
+    let now = clock.monotonic
+    guard now < end else {
+      let error = TierError(
+        .notFound,
+        "tierd knows no such stub: is its volume served (tierctl status)? tierctl fsck looks for more")
+      return deny([opener], error, opener.path)
+    }
+    for service in engine.volumeServices {
+      guard let volume = service.volume, volume.isHome(of: opener.request.file),
+        let path = volume.relative(opener.path)
+      else { continue }
+      volume.requestExamination(of: path)
+      service.wake()
+    }
+    state.withLock { $0.again.append((opener, now + Self.retryInterval, end)) }
+  }
+
+  private func join(
+    _ opener: WaitingOpener, _ row: CatalogFile, _ path: RelativePath, _ volume: Volume, until end: Duration
+  ) {
+    guard let id = row.id, let copy = row.copy else { return later(opener, until: end) }
+    let shown = volume.absolute(path)
+    let isFirst = state.withLock { state in
+      defer {
+        state.restoring[id, default: Waiting(openers: [], end: end, path: shown)].openers.append(opener)
+      }
+      return state.restoring[id] == nil
+    }
+    guard isFirst else { return }
+    guard let service = engine.windowService(copy.target) else {
+      return ended(
+        id,
+        .failure(
+          TierError(
+            .unsupported,
+            "its target \"\(copy.target)\" is no longer configured: add it to targets in tierd.yaml")))
+    }
+    let who = ProcessIdentity(opener.request.pid)
+    engine.log.debug("recall", metadata: ["path": "\(shown)", "by": "\(who)"])
+    let order = RestoreOrder(
+      file: id, bytes: copy.size, cause: "\(path) opened by \(who)", pinUntil: volume.stay(for: row, at: path)
+    ) { [weak self] result in self?.ended(id, result) }
+    engine.restore([(row, order)], by: service)
+  }
+
+  private func ended(_ id: FileID, _ result: Result<Int64, TierError>) {
+    guard let waiting = state.withLock({ $0.restoring.removeValue(forKey: id) }) else { return }
+    switch result {
+    case .success:
+      state.withLock { $0.counters.recalls += 1 }
+      for opener in waiting.openers { connection.answer(opener.request.token, .allow) }
+    case .failure(let error):
+      // Being released or replaced just now: that ends by itself.
+      if error.code == .fileBusy || error.code == .fileChanged, clock.monotonic < waiting.end {
+        let at = clock.monotonic + Self.retryInterval
+        return state.withLock { state in
+          state.again += waiting.openers.map { ($0, at, waiting.end) }
+        }
+      }
+      deny(waiting.openers, error, waiting.path)
+    }
+  }
+
+  // MARK: Refusals
+
+  private func refusal(
+    of opener: WaitingOpener, _ row: CatalogFile, _ path: RelativePath, _ volume: Volume
+  ) -> RecallRefusal? {
+    let process = ProcessIdentity(opener.request.pid)
+    let rules = volume.restoreRules(for: row, at: path)
+    if let pattern = rules.refuse.refuses(name: process.name, cgroup: process.cgroup) {
+      return RecallRefusal(process: process, reason: .listed(pattern))
+    }
+    let now = clock.monotonic
+    let isStorm = state.withLock { state in
+      // Who joins a restore that is under way causes none.
+      if let id = row.id, state.restoring[id] != nil { return false }
+      return !state.storms.admits(opener.request.pid, perMinute: rules.perMinute, now: now)
+    }
+    return isStorm ? RecallRefusal(process: process, reason: .storm(rules.perMinute)) : nil
+  }
+
+  private func refuse(_ opener: WaitingOpener, _ refusal: RecallRefusal, at path: String) {
+    let isNews = state.withLock { state in
+      state.counters.refused += 1
+      return state.storms.isNews(opener.request.pid, now: clock.monotonic)
+    }
+    // A search opens thousands: one line a minute for each process.
+    if isNews { engine.log.warning("\(refusal)", metadata: ["path": "\(path)"]) }
+    connection.answer(opener.request.token, .deny(refusal.errno))
+  }
+
+  private func deny(_ openers: [WaitingOpener], _ error: TierError, _ path: String) {
+    state.withLock { $0.counters.failures += openers.count }
+    for opener in openers {
+      engine.log.warning(
+        "an open of a released file failed",
+        metadata: [
+          "path": "\(path)", "by": "\(ProcessIdentity(opener.request.pid))", "error": "\(error)",
+        ])
+      connection.answer(opener.request.token, .deny(error.guardErrno))
+    }
+  }
+}
+
+/// Since the daemon started.
+package struct RecallCounters: Hashable, Sendable {
+  package var recalls = 0
+  /// Opens that got an error because the content couldn't be brought.
+  package var failures = 0
+  /// Opens that weren't wanted: listed processes and storms.
+  package var refused = 0
+
+  mutating func add(_ other: RecallCounters) {
+    recalls += other.recalls
+    failures += other.failures
+    refused += other.refused
+  }
+}
+
+extension WaitingOpener {
+  /// As its identity says now.
+  var hasContent: Bool {
+    var value = [UInt8](repeating: 0, count: 64)
+    // Only the state: the rest needn't fit.
+    var length = tier_get_attribute(file.raw, AttributeNames.identity, &value, value.count)
+    if length == -Int(ERANGE) {
+      value = [UInt8](repeating: 0, count: 64 << 10)
+      length = tier_get_attribute(file.raw, AttributeNames.identity, &value, value.count)
+    }
+    guard length > 0 else { return false }
+    return value[..<length].withUnsafeBytes { IdentityState.peek($0)?.withholdsContent == false }
+  }
+
+  /// As it was opened; absolute.
+  var path: String {
+    var text = [UInt8](repeating: 0, count: 4096)
+    let length = text.withUnsafeMutableBytes { buffer in
+      tier_read_link(AT_FDCWD, "/proc/self/fd/\(file.raw)", buffer.baseAddress, buffer.count)
+    }
+    return String(decoding: text.prefix(max(0, length)), as: UTF8.self)
+  }
+}
+
+extension TierError {
+  /// What the opener's call fails with.
+  var guardErrno: GuardErrno {
+    switch code {
+    case .volumeFull: .noSpace
+    case .fileBusy, .fileChanged, .cancelled: .tryAgain
+    default: .inputOutput
+    }
+  }
+}

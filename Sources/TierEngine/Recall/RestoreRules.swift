@@ -1,0 +1,68 @@
+import TierCore
+import TierLinux
+
+extension Volume {
+  /// What the file's policy says of restores; the defaults where none governs it any more.
+  func restoreRules(for row: CatalogFile, at path: RelativePath) -> Policy.Restore {
+    let size = row.copy?.size ?? row.version.size
+    guard case .governed(let policy) = policies.current.decide(volume: name, path: path, size: size) else {
+      return Policy.Restore()
+    }
+    return policy.restore
+  }
+
+  /// Why a policy can't have its `restore.mode: guard` here; nil where it can.
+  package var missingGuard: String? {
+    guard case .links(let reason) = stubMode else { return nil }
+    return "restore.mode is guard, but no guard can stand before volume \(name): \(reason)"
+  }
+
+  /// Released files become placeholders, unless their policy says otherwise.
+  package var usesPlaceholders: Bool {
+    stubMode.guardian != nil && (!files.isShared || !policiesAskingForGuard.isEmpty)
+  }
+
+  /// What a policy asks for and can't have.
+  package var guardProblem: String? {
+    guard stubMode.guardian == nil, let first = policiesAskingForGuard.first, let missing = missingGuard
+    else {
+      return nil
+    }
+    return "policy \(first): \(missing)"
+  }
+
+  /// It could have one, but nobody had asked when it was opened.
+  var lacksAskedGuard: Bool { files.isShared && stubMode.guardian == nil && !policiesAskingForGuard.isEmpty }
+
+  private var policiesAskingForGuard: [String] {
+    policies.current.policies(in: name).filter { $0.restore.mode == .guard }.map(\.name)
+  }
+
+  /// Until when what is restored now stays in the cache.
+  func stay(for row: CatalogFile, at path: RelativePath) -> Timestamp? {
+    let stay = restoreRules(for: row, at: path).stay
+    guard stay > .zero else { return nil }
+    return max(row.pinnedUntil ?? .distantPast, clock.now + stay)
+  }
+
+  /// The path below the volume's root of an absolute one; nil where it isn't in the volume.
+  func relative(_ absolute: String) -> RelativePath? {
+    let bytes = Array(absolute.utf8)
+    guard bytes.starts(with: files.rootPath), bytes.dropFirst(files.rootPath.count).first == .slash else {
+      return nil
+    }
+    return RelativePath(Array(bytes.dropFirst(files.rootPath.count + 1)))
+  }
+}
+
+extension EngineContext {
+  /// What of new policies can't be had on this machine, as it is now. A volume that isn't there tells later.
+  package func obstacles(to policies: PolicySet) -> [String] {
+    policies.policies.filter { $0.restore.mode == .guard }.compactMap { policy in
+      guard let volume = volumeService(policy.volume)?.volume, !volume.files.isShared,
+        let missing = volume.missingGuard
+      else { return nil }
+      return "policy \(policy.name): \(missing). Set restore.mode to auto or link, or mend that"
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import TierCore
+import TierLinux
+
+/// A regular file that keeps its size, its times and its inode while its content is only on the target. Its identity
+/// says so before a block is freed, and until the content is back: nobody reads it but through the guard.
+struct Placeholder {
+  let volume: Volume
+  let copy: ArchivedCopy
+  /// Opened to read and write.
+  let file: any OpenFile
+
+  /// What a regular file holds that should hold nothing.
+  enum Content {
+    case none
+    /// All of it, to the last byte.
+    case whole
+    /// Parts, or somebody's own.
+    case other
+  }
+
+  func mark(_ state: IdentityState, at site: CallSite) throws(SyscallError) {
+    let record = IdentityRecord(state: state, epoch: volume.epoch, copy: copy)
+    try file.setAttribute(volume.identityAttribute, to: record.encoded, at: site)
+  }
+
+  /// Frees the content, gives the file its times and says so; durable. Repeated after a crash it comes to the same.
+  func empty(modified: FileTime, accessed: FileTime) throws(SyscallError) -> FileStatus {
+    try file.freeContent(at: "placeholder.free")
+    try file.setTimes(modified: modified, accessed: accessed, at: "placeholder.times")
+    try mark(.released, at: "placeholder.markReleased")
+    try file.sync(at: "placeholder.sync")
+    return try file.status(at: "placeholder.status")
+  }
+
+  /// Reads all of what isn't a hole.
+  func content() throws(SyscallError) -> Content {
+    let size = try file.status(at: "placeholder.size").size
+    guard try file.dataRange(from: 0, at: "placeholder.data") != nil else {
+      return size == 0 ? .whole : .none
+    }
+    if size == copy.size, try file.contentHash(at: "placeholder.hash") == copy.hash { return .whole }
+    return try isZero() ? .none : .other
+  }
+
+  private func isZero() throws(SyscallError) -> Bool {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+    defer { buffer.deallocate() }
+    var offset: Int64 = 0
+    while let data = try file.dataRange(from: offset, at: "placeholder.data") {
+      offset = data.lowerBound
+      while offset < data.upperBound {
+        let room = UnsafeMutableRawBufferPointer(
+          rebasing: buffer[..<Int(min(data.upperBound - offset, 1 << 20))])
+        let length = try file.read(into: room, offset: offset, at: "placeholder.read")
+        if length == 0 { return true }
+        guard room[..<length].allSatisfy({ $0 == 0 }) else { return false }
+        offset += Int64(length)
+      }
+    }
+    return true
+  }
+}
+
+extension Volume {
+  var isPrivileged: Bool { identityAttribute == AttributeNames.identity }
+
+  /// What an inode says of itself; nil where it says nothing that we can read.
+  func identity(of path: RelativePath, at site: CallSite) throws(TierError) -> IdentityRecord? {
+    let value = try wrapping("while reading its identity") { () throws(SyscallError) in
+      try files.attribute(identityAttribute, of: path, at: site)
+    }
+    return value.flatMap { try? IdentityRecord.parse($0) }
+  }
+
+  /// True where the name holds the stub of just this copy, of whichever kind.
+  func isStub(_ path: RelativePath, of id: ArchiveID, at site: CallSite) throws(TierError) -> Bool {
+    try wrapping("while looking at its stub") { () throws(SyscallError) in
+      guard let status = try files.status(of: path, at: site),
+        status.kind == .symlink || status.kind == .regular
+      else { return false }
+      if isPrivileged, let value = try files.attribute(identityAttribute, of: path, at: site),
+        let record = try? IdentityRecord.parse(value)
+      {
+        return record.archiveID == id && (status.kind == .symlink || record.state.withholdsContent)
+      }
+      guard status.kind == .symlink else { return false }
+      return StubLink.parse(try files.readLink(path, at: site))?.archiveID == id
+    }
+  }
+
+  /// True where a placeholder of just this copy stands.
+  func isPlaceholder(_ path: RelativePath, of id: ArchiveID, at site: CallSite) throws(TierError) -> Bool {
+    let status = try wrapping("while looking at its stub") { () throws(SyscallError) in
+      try files.status(of: path, at: site)
+    }
+    guard status?.kind == .regular else { return false }
+    return try isStub(path, of: id, at: site)
+  }
+}

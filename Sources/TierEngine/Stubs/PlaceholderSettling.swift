@@ -1,0 +1,90 @@
+import TierCore
+import TierLinux
+
+/// Finds out what a regular file really holds whose identity (or row) says that its content is on the target: after a
+/// crash, or when something else filled it: a heal or a backup that wrote the holes as zeros.
+struct PlaceholderSettling {
+  let volume: Volume
+  let path: RelativePath
+  let copy: ArchivedCopy
+
+  enum Outcome {
+    /// It holds nothing (any more).
+    case released(FileStatus)
+    /// All of its content is there, to the last byte.
+    case archived(FileStatus)
+    /// Nobody knows whose content it is: it stays, and is neither read nor archived.
+    case unknown(String)
+    /// Somebody waits for it, or has it open.
+    case busy
+  }
+
+  /// Where something that we can't have written ourselves is in it, only what the target surely has is freed.
+  func look(isCopySure: Bool) throws(TierError) -> Outcome {
+    guard let file = try volume.openForRelease(path, .readWrite) else { return .busy }
+    defer { file.close() }
+    guard try isAlone(file) else { return .busy }
+    return try wrapping("while looking at what it holds") { () throws(SyscallError) in
+      let placeholder = Placeholder(volume: volume, copy: copy, file: file)
+      let status = try file.status(at: "settle.status")
+      switch try placeholder.content() {
+      case .whole: return .archived(try placeholder.fill())
+      case .none:
+        return .released(try placeholder.empty(modified: status.modified, accessed: status.accessed))
+      case .other:
+        guard isCopySure, status.size == copy.size, status.modified == copy.modified else {
+          return .unknown(Self.unknown)
+        }
+        return .released(try placeholder.empty(modified: status.modified, accessed: status.accessed))
+      }
+    }
+  }
+
+  /// What a release or restore of ours left that was cut off. The copy on the target is proven, or it had not begun.
+  func finish(_ intent: Intent) throws(TierError) -> Outcome {
+    guard let file = try volume.openForRelease(path, .readWrite) else { return .busy }
+    defer { file.close() }
+    let isAlone = try isAlone(file)
+    return try wrapping("while finishing it") { () throws(SyscallError) in
+      let placeholder = Placeholder(volume: volume, copy: copy, file: file)
+      let status = try file.status(at: "settle.status")
+      let modified = intent.version?.modified ?? copy.modified
+      if intent.kind == .release {
+        // Before the first block was freed somebody may have been let through; later nobody was.
+        let isUnchanged = status.size == copy.size && status.modified == modified
+        if !isAlone || !isUnchanged || volume.stubMode.guardian == nil {
+          switch try placeholder.content() {
+          case .whole: return .archived(try placeholder.fill())
+          case .other where !isUnchanged: return .unknown(Self.unknown)
+          case .none, .other: break
+          }
+        }
+      }
+      return .released(try placeholder.empty(modified: modified, accessed: status.accessed))
+    }
+  }
+
+  /// Nobody else has it open, nor waits for it. Not for longer than the look: the guard asks about our own calls, too,
+  /// and opens the file for that.
+  private func isAlone(_ file: any OpenFile) throws(TierError) -> Bool {
+    guard try volume.isAlone(file, at: "settle.lease") else { return false }
+    try wrapping("while looking at what it holds") { () throws(SyscallError) in
+      try file.dropLease(at: "settle.dropLease")
+    }
+    return true
+  }
+
+  private static let unknown =
+    "something was written to the stub while no guard stood before it, and its content isn't what was archived: it "
+    + "stays as it is and can't be opened. Its copy on the target is unharmed: copy that over the file, or delete the "
+    + "file and undelete it"
+}
+
+extension Placeholder {
+  /// The content is there already: says so, durably.
+  func fill() throws(SyscallError) -> FileStatus {
+    try mark(.archived, at: "placeholder.markArchived")
+    try file.sync(at: "placeholder.syncArchived")
+    return try file.status(at: "placeholder.filled")
+  }
+}
