@@ -72,6 +72,13 @@ package final class EngineContext: Sendable {
     }
   }
 
+  /// Lets the volume release colder files for what is to be restored, as far as their policies let it.
+  func makeRoom(_ bytes: Int64, on volume: Volume) {
+    volumeService(volume.name)?.enqueue { loop in
+      if case .success(let loop) = loop { loop.makeRoom(bytes) }
+    }
+  }
+
   func wakeWindows() { for service in windowServices { service.wake() } }
 }
 

@@ -15,6 +15,8 @@ package struct EngineTuning: Hashable, Sendable {
   package var busyRetry: Duration
   /// A restore leaves at least this much of the volume free. Bytes.
   package var reserve: Int64
+  /// How long a restore waits until colder files made room for it. Whole seconds.
+  package var roomPatience: Duration
   /// The part of the time that a scan without doubt may take.
   package var backgroundScanShare: Double
   /// While a window is open, files that fall due this soon ride along.
@@ -25,7 +27,7 @@ package struct EngineTuning: Hashable, Sendable {
   package init(
     batchFiles: Int = 256, batchBytes: Int64 = 256 << 20, linger: Duration = .seconds(2),
     proofDelay: Duration = .seconds(120), missingGrace: Duration = .seconds(10),
-    busyRetry: Duration = .seconds(60), reserve: Int64 = 64 << 20, backgroundScanShare: Double = 0.05,
+    busyRetry: Duration = .seconds(60), reserve: Int64 = 64 << 20, roomPatience: Duration = .seconds(8), backgroundScanShare: Double = 0.05,
     settlingGrace: Duration = .seconds(10), longestRetry: Duration = .seconds(3600)
   ) {
     self.batchFiles = batchFiles
@@ -35,6 +37,7 @@ package struct EngineTuning: Hashable, Sendable {
     self.missingGrace = missingGrace
     self.busyRetry = busyRetry
     self.reserve = reserve
+    self.roomPatience = roomPatience
     self.backgroundScanShare = backgroundScanShare
     self.settlingGrace = settlingGrace
     self.longestRetry = longestRetry

@@ -152,7 +152,9 @@ extension Engine {
     guard row.policy != nil, row.links == 1 else { return }
     let pin = row.pinnedUntil.flatMap { $0 > words.now ? $0 : nil }
     if let pin, row.state != .released {
-      words.say(pin == .distantFuture ? "It is pinned." : "It is pinned for \(words.until(pin)).")
+      words.say(
+        pin == .distantFuture
+          ? "It is pinned." : "It stays for \(words.until(pin)): it was restored (restore.stay) or pinned.")
     }
     switch row.state {
     case .resident:

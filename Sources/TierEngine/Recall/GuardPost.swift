@@ -104,6 +104,12 @@ package final class GuardPost: VolumeGuard {
   private func serve(_ opener: WaitingOpener, until end: Duration) {
     do throws(TierError) {
       guard let (volume, row, path) = try find(opener) else { return later(opener, until: end) }
+      if row.isLost {
+        // Each try would wake the target for nothing.
+        let error = TierError(
+          .targetCopyMissing, "its copy was found missing or wrong: tierctl verify or restore PATH looks again")
+        return deny([opener], error, volume.absolute(path))
+      }
       if let refusal = refusal(of: opener, row, path, volume) {
         return refuse(opener, refusal, at: volume.absolute(path))
       }
@@ -208,7 +214,7 @@ package final class GuardPost: VolumeGuard {
     let isStorm = state.withLock { state in
       // Who joins a restore that is under way causes none.
       if let id = row.id, state.restoring[id] != nil { return false }
-      return !state.storms.admits(opener.request.pid, perMinute: rules.perMinute, now: now)
+      return !state.storms.admits(process, perMinute: rules.perMinute, now: now)
     }
     return isStorm ? RecallRefusal(process: process, reason: .storm(rules.perMinute)) : nil
   }
@@ -216,7 +222,7 @@ package final class GuardPost: VolumeGuard {
   private func refuse(_ opener: WaitingOpener, _ refusal: RecallRefusal, at path: String) {
     let isNews = state.withLock { state in
       state.counters.refused += 1
-      return state.storms.isNews(opener.request.pid, now: clock.monotonic)
+      return state.storms.isNews(refusal.process, now: clock.monotonic)
     }
     // A search opens thousands: one line a minute for each process.
     if isNews { engine.log.warning("\(refusal)", metadata: ["path": "\(path)"]) }

@@ -1,32 +1,45 @@
 import TierCore
 import TierGuard
 
-/// Counts what each process recalls, so that a search through everything doesn't bring everything back.
+/// Counts what each program recalls, so that a search through everything doesn't bring everything back. Many start
+/// one process for each file: a program is a name in a cgroup.
 struct StormGuard: Sendable {
+  private struct Program: Hashable {
+    let name: [UInt8]
+    let cgroup: [UInt8]
+
+    init(_ process: ProcessIdentity) {
+      name = process.name
+      cgroup = process.cgroup
+    }
+  }
+
   private struct Minute {
     var began: Duration
     var recalls = 0
   }
 
   private static let minute = Duration.seconds(60)
-  private var minutes: [Int32: Minute] = [:]
-  private var told: [Int32: Duration] = [:]
+  private var minutes: [Program: Minute] = [:]
+  private var told: [Program: Duration] = [:]
 
-  /// False once a process has had its share of the current minute.
-  mutating func admits(_ pid: Int32, perMinute: Int, now: Duration) -> Bool {
+  /// False once a program has had its share of the current minute.
+  mutating func admits(_ process: ProcessIdentity, perMinute: Int, now: Duration) -> Bool {
+    let program = Program(process)
     if minutes.count > 4096 { minutes = minutes.filter { now - $0.value.began < Self.minute } }
-    var minute = minutes[pid] ?? Minute(began: now)
+    var minute = minutes[program] ?? Minute(began: now)
     if now - minute.began >= Self.minute { minute = Minute(began: now) }
     minute.recalls += 1
-    minutes[pid] = minute
+    minutes[program] = minute
     return minute.recalls <= perMinute
   }
 
   /// Whether a refusal of the process is worth a line in the log: one a minute.
-  mutating func isNews(_ pid: Int32, now: Duration) -> Bool {
+  mutating func isNews(_ process: ProcessIdentity, now: Duration) -> Bool {
+    let program = Program(process)
     if told.count > 4096 { told = told.filter { now - $0.value < Self.minute } }
-    if let last = told[pid], now - last < Self.minute { return false }
-    told[pid] = now
+    if let last = told[program], now - last < Self.minute { return false }
+    told[program] = now
     return true
   }
 }

@@ -59,6 +59,20 @@ final class Releaser {
     return coldest.isEmpty ? .stuck : .more
   }
 
+  /// The coldest go, as many as are needed: they are free once they lingered.
+  func makeRoom(_ bytes: Int64) throws(TierError) {
+    guard volume.configuration.releases == .automatic else { return }
+    var missing = bytes
+    while missing > 0, lingering.count < Self.lingeringMax {
+      let coldest = try volume.catalog.coldestFiles(in: volume.id, now: volume.clock.now, limit: 8)
+      let freed = release(coldest).reduce(Int64(0)) { sum, outcome in
+        if case .released(_, let bytes) = outcome { sum + bytes } else { sum }
+      }
+      if coldest.isEmpty { return }
+      missing -= freed
+    }
+  }
+
   static let turnFiles = 64
   /// Each may keep a file open.
   private static let lingeringMax = 1024

@@ -114,6 +114,10 @@ final class VolumeLoop {
 
   func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] { releaser.release(rows) }
 
+  func makeRoom(_ bytes: Int64) {
+    do throws(TierError) { try releaser.makeRoom(bytes) } catch { failure = error }
+  }
+
   /// False where the file doesn't linger. A release that can't be finished is tried again for it, so that the target
   /// can give the file back.
   func takeBack(_ file: FileID, pinUntil: Timestamp?) throws(TierError) -> Bool {

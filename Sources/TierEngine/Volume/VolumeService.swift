@@ -164,6 +164,9 @@ package final class VolumeService: Sendable {
   /// Placeholders where a guard can stand before the whole file system, and only there.
   func guarding(_ files: any FileSystem) -> StubMode {
     guard let connect = ports.connectGuard else { return .links(because: "volumes.stubs is link") }
+    if (try? MountTable.mount(holding: configuration.path))?.fileSystem == "fuse.glusterfs" {
+      return .links(because: "clients of GlusterFS cache what a placeholder's holes look like")
+    }
     let asks = engine.policies.current.policies(in: configuration.name).contains { $0.restore.mode == .guard }
     let has = (try? engine.catalog.setting(Volume.placeholderKey(configuration.name))) != nil
     if files.isShared, !asks, !has {

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import TierCore
 import TierLinux
@@ -207,15 +208,27 @@ struct Restorer {
   private func reserve(_ bytes: Int64, besides promised: Int64, on volume: Volume, _ path: RelativePath)
     throws(TierError)
   {
-    let space = try wrapping("while asking for free space") { () throws(SyscallError) in
-      try volume.files.space(at: "restore.space")
+    let needed = promised + bytes + volume.tuning.reserve
+    var space = try freeSpace(of: volume)
+    if space.available < needed {
+      run.engine.makeRoom(needed - space.available, on: volume)
+      for _ in 0..<(volume.tuning.roomPatience.components.seconds * 10) where space.available < needed {
+        usleep(100_000)
+        space = try freeSpace(of: volume)
+      }
     }
-    guard space.available - promised - bytes >= volume.tuning.reserve else {
+    guard space.available >= needed else {
       throw TierError(
         .volumeFull,
-        "the volume has \((space.available - promised) >> 20) MiB free, too little for \(bytes >> 20) MiB: release other "
-          + "files first (tierctl release PATH) or lower highWatermark", path: volume.absolute(path),
-        disposition: .retry)
+        "the volume has \((space.available - promised) >> 20) MiB free, too little for \(bytes >> 20) MiB, and nothing "
+          + "else may be released: release other files (tierctl release PATH) or lower highWatermark",
+        path: volume.absolute(path), disposition: .retry)
+    }
+  }
+
+  private func freeSpace(of volume: Volume) throws(TierError) -> FileSystemSpace {
+    try wrapping("while asking for free space") { () throws(SyscallError) in
+      try volume.files.space(at: "restore.space")
     }
   }
 

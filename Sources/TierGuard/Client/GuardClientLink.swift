@@ -114,9 +114,12 @@ final class GuardClientLink: Sendable {
     state.withLock { $0 = GuardClientState(isClosed: true) }
   }
 
+  private static let replyPatience = Duration.seconds(15)
+
   private func wait(for reply: GuardReply, _ message: String) throws(TierError) {
-    _ = reply.arrived.wait(atMost: nil)
-    let errno = reply.errno.withLock { $0 ?? EIO }
+    // A guard that hangs must not keep the caller, who holds what others wait for.
+    _ = reply.arrived.wait(atMost: Self.replyPatience)
+    let errno = reply.errno.withLock { $0 ?? ETIMEDOUT }
     guard errno == 0 else {
       throw TierError(.fileSystem, message, path: root, cause: errnoText(errno), disposition: .retry)
     }

@@ -21,7 +21,7 @@ final class GuardedBench {
 
   init(
     _ kind: GuardBench.Kind, policy: Policy = GuardedBench.policy,
-    tuning: EngineTuning = EngineTuning(reserve: 1 << 20),
+    tuning: EngineTuning = EngineTuning(reserve: 1 << 20, roomPatience: .zero),
     faults: FaultPlan = FaultPlan(), targetFaults: FaultPlan = FaultPlan(),
     bounds: GuardBounds = GuardBounds()
   ) throws {

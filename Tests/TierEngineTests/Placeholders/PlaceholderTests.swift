@@ -116,4 +116,34 @@ import TierTestSupport
     let isBack = bench.bench.read("dir/a") == text
     #expect(isBack)
   }
+
+  @Test func aLostCopyWakesTheTargetOnce() throws {
+    let bench = try GuardedBench(.ext4)
+    try bench.release("a", text)
+    unlink("\(bench.bench.nas)/vol/a")
+    #expect(try !bench.serve(App(reading: bench.path("a"))).succeeded)
+    let windows = try bench.bench.catalog.windows(of: "nas", limit: 10).count
+    #expect(try !bench.serve(App(reading: bench.path("a"))).succeeded)
+    #expect(try bench.bench.catalog.windows(of: "nas", limit: 10).count == windows)
+    // A person brings it back, and asks.
+    bench.bench.write("vol/a", text, in: bench.bench.nas)
+    #expect(try bench.bench.restore("a").files == 1)
+    let isBack = try bench.serve(App(reading: bench.path("a"))).output == Array(text.utf8)
+    #expect(isBack)
+  }
+
+  @Test func theColdestMakesRoom() throws {
+    let bench = try GuardedBench(.ext4)
+    for name in ["cold", "warm", "pinned"] { bench.bench.write(name, text) }
+    try bench.bench.archive()
+    _ = try bench.bench.engine.pin(.paths([Array(bench.path("pinned").utf8)]), until: .distantFuture)
+    bench.bench.clock.advance(.seconds(10))
+    try bench.bench.loop.reconciler.used(RelativePath("warm")!)
+    bench.bench.clock.advance(.seconds(100_000))
+    bench.bench.loop.makeRoom(1)
+    bench.bench.clock.advance(.seconds(10))
+    try bench.bench.loop.finishLingering()
+    #expect(try bench.identity("cold") == .released)
+    #expect(try bench.identity("pinned") == .archived)
+  }
 }
