@@ -27,7 +27,8 @@ package struct EngineTuning: Hashable, Sendable {
   package init(
     batchFiles: Int = 256, batchBytes: Int64 = 256 << 20, linger: Duration = .seconds(2),
     proofDelay: Duration = .seconds(120), missingGrace: Duration = .seconds(10),
-    busyRetry: Duration = .seconds(60), reserve: Int64 = 64 << 20, roomPatience: Duration = .seconds(8), backgroundScanShare: Double = 0.05,
+    busyRetry: Duration = .seconds(60), reserve: Int64 = 64 << 20, roomPatience: Duration = .seconds(8),
+    backgroundScanShare: Double = 0.05,
     settlingGrace: Duration = .seconds(10), longestRetry: Duration = .seconds(3600)
   ) {
     self.batchFiles = batchFiles

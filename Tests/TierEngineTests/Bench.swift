@@ -55,7 +55,8 @@ final class Bench {
   /// `renameFlags: false`: a volume like GlusterFS, whose renames can neither exchange nor keep what is there.
   /// `cache`: a folder that exists already, on a file system of its own kind.
   init(
-    policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning(roomPatience: .zero), renameFlags: Bool = true,
+    policy: Policy = Bench.policy, tuning: EngineTuning = EngineTuning(roomPatience: .zero),
+    renameFlags: Bool = true,
     in folder: TemporaryDirectory? = nil, cache: String? = nil, faults: FaultPlan = FaultPlan(),
     targetFaults: FaultPlan = FaultPlan(), target: (target: any Target, folder: String)? = nil,
     watching: @escaping (String) throws -> any Watcher = { _ in SilentWatcher() },

@@ -40,7 +40,7 @@ import TierTestSupport
   func restoresOfOneBatchShareWhatRoomThereIs() throws {
     let disk = try LoopFileSystem(.tmpfs, mebibytes: 32)
     let bench = try Bench(
-      tuning: EngineTuning(reserve: 4 << 20), in: TemporaryDirectory(in: disk.path), roomPatience: .zero)
+      tuning: EngineTuning(reserve: 4 << 20, roomPatience: .zero), in: TemporaryDirectory(in: disk.path))
     let content = String(repeating: "content ", count: 1 << 17)
     for name in ["a", "b"] { bench.write(name, content) }
     try bench.archive()

@@ -107,7 +107,8 @@ package final class GuardPost: VolumeGuard {
       if row.isLost {
         // Each try would wake the target for nothing.
         let error = TierError(
-          .targetCopyMissing, "its copy was found missing or wrong: tierctl verify or restore PATH looks again")
+          .targetCopyMissing,
+          "its copy was found missing or wrong: tierctl verify or restore PATH looks again")
         return deny([opener], error, volume.absolute(path))
       }
       if let refusal = refusal(of: opener, row, path, volume) {
