@@ -28,6 +28,8 @@ package final class GuardPost: VolumeGuard {
 
   private static let heartbeat = Duration.seconds(5)
   private static let retryInterval = Duration.milliseconds(100)
+  /// Each opens a window.
+  private static let restoreInterval = Duration.seconds(2)
   private static let retryPatience = Duration.seconds(20)
 
   private let connection: GuardConnection
@@ -192,7 +194,7 @@ package final class GuardPost: VolumeGuard {
     case .failure(let error):
       // Being released or replaced just now: that ends by itself.
       if error.code == .fileBusy || error.code == .fileChanged, clock.monotonic < waiting.end {
-        let at = clock.monotonic + Self.retryInterval
+        let at = clock.monotonic + Self.restoreInterval
         return state.withLock { state in
           state.again += waiting.openers.map { ($0, at, waiting.end) }
         }

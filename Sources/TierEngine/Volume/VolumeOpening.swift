@@ -8,7 +8,7 @@ extension Volume {
   package static func open(
     _ configuration: Configuration.Volume, files: any FileSystem, commit: CommitLock, catalog: any Catalog,
     clock: any TierClock, policies: PolicyBook, tuning: EngineTuning,
-    guarding: () -> StubMode = { .links(because: "no guard was asked for") }
+    guarding: () throws(TierError) -> StubMode = { .links(because: "no guard was asked for") }
   ) throws(TierError) -> Volume {
     let row = try catalog.openVolume(named: configuration.name)
     let root = try wrapping("is the volume mounted?") { () throws(SyscallError) in
@@ -24,7 +24,7 @@ extension Volume {
     try catalog.setEpoch(epoch, of: row.id)
     return Volume(
       configuration: configuration, row: row, epoch: epoch, files: files, identityAttribute: attribute,
-      stubMode: attribute == AttributeNames.identity ? guarding() : .links(because: "tierd isn't privileged"),
+      stubMode: attribute == AttributeNames.identity ? try guarding() : .links(because: "tierd isn't privileged"),
       root: root, commit: commit, catalog: catalog, clock: clock, policies: policies, tuning: tuning)
   }
 

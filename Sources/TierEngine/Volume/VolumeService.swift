@@ -40,6 +40,8 @@ package final class VolumeService: Sendable {
     var watcher: (any Watcher)?
     var commands: [Command] = []
     var condition = VolumeCondition()
+    /// There was none at the last attempt.
+    var lacksGuard = false
   }
 
   /// Run on the volume's thread, in order, while the volume is there; else told that it isn't.
@@ -145,7 +147,7 @@ package final class VolumeService: Sendable {
     let files = try ports.openFiles()
     let volume = try Volume.open(
       configuration, files: files, commit: commit, catalog: engine.catalog, clock: engine.clock,
-      policies: engine.policies, tuning: engine.tuning, guarding: { guarding(files) })
+      policies: engine.policies, tuning: engine.tuning, guarding: { () throws(TierError) in try guarding(files) })
     defer { engine.guardPosts.leave(configuration.name) }
     if let problem = volume.guardProblem { engine.log.error("\(problem)") }
     try LocalRecovery(volume: volume, log: engine.log).run()
@@ -162,7 +164,7 @@ package final class VolumeService: Sendable {
   }
 
   /// Placeholders where a guard can stand before the whole file system, and only there.
-  func guarding(_ files: any FileSystem) -> StubMode {
+  func guarding(_ files: any FileSystem) throws(TierError) -> StubMode {
     guard let connect = ports.connectGuard else { return .links(because: "volumes.stubs is link") }
     if (try? MountTable.mount(holding: configuration.path))?.fileSystem == "fuse.glusterfs" {
       return .links(because: "clients of GlusterFS cache what a placeholder's holes look like")
@@ -180,11 +182,18 @@ package final class VolumeService: Sendable {
         try files.status(of: .root, at: "volume.guardedRoot")
       }
       guard let root else { return .links(because: "its root is gone") }
-      return .placeholders(
-        try engine.guardPosts.enter(configuration.name, device: root.device, engine: engine) {
-          () throws(TierError) in try connect(files)
-        })
+      let post = try engine.guardPosts.enter(configuration.name, device: root.device, engine: engine) {
+        () throws(TierError) in try connect(files)
+      }
+      state.withLock { $0.lacksGuard = false }
+      return .placeholders(post)
     } catch {
+      // A guard that is just being started again: links are for good, so not at the first failure.
+      let isFirst = state.withLock { state in
+        defer { state.lacksGuard = true }
+        return !state.lacksGuard
+      }
+      if has, isFirst, error.disposition == .retry { throw error }
       return .links(because: "\(error.message)" + (error.cause.map { " (\($0))" } ?? ""))
     }
   }
