@@ -119,7 +119,8 @@ final class Bench {
       let files = try openFiles()
       let volume = try Volume.open(
         service.configuration, files: files, commit: service.commit, catalog: catalog, clock: clock,
-        policies: engine.context.policies, tuning: tuning, guarding: { () throws(TierError) in try service.guarding(files) })
+        policies: engine.context.policies, tuning: tuning,
+        guarding: { () throws(TierError) in try service.guarding(files) })
       try LocalRecovery(volume: volume, log: log).run()
       if volume.stubMode.guardian == nil {
         try PlaceholderConversion(volume: volume, links: engine.context.linkStubs, log: log).run()

@@ -24,7 +24,8 @@ extension Volume {
     try catalog.setEpoch(epoch, of: row.id)
     return Volume(
       configuration: configuration, row: row, epoch: epoch, files: files, identityAttribute: attribute,
-      stubMode: attribute == AttributeNames.identity ? try guarding() : .links(because: "tierd isn't privileged"),
+      stubMode: attribute == AttributeNames.identity
+        ? try guarding() : .links(because: "tierd isn't privileged"),
       root: root, commit: commit, catalog: catalog, clock: clock, policies: policies, tuning: tuning)
   }
 

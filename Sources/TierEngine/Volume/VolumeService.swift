@@ -147,7 +147,8 @@ package final class VolumeService: Sendable {
     let files = try ports.openFiles()
     let volume = try Volume.open(
       configuration, files: files, commit: commit, catalog: engine.catalog, clock: engine.clock,
-      policies: engine.policies, tuning: engine.tuning, guarding: { () throws(TierError) in try guarding(files) })
+      policies: engine.policies, tuning: engine.tuning,
+      guarding: { () throws(TierError) in try guarding(files) })
     defer { engine.guardPosts.leave(configuration.name) }
     if let problem = volume.guardProblem { engine.log.error("\(problem)") }
     try LocalRecovery(volume: volume, log: engine.log).run()
