@@ -44,7 +44,7 @@ final class DaemonRun: Sendable {
       socket: \(folder.path)/run/tierd.sock
       policies: \(folder.path)/policies
       log: { format: json, level: info }
-      volumes: [{ name: vol, path: \(cache ?? folder.path("cache")), settle: 1s }]
+      volumes: [{ name: vol, path: \(cache ?? folder.path("cache")), settle: 1s, stubs: link }]
       targets: [{ name: nas, \(target) }]
       """)
     for (index, policy) in policies.enumerated() {
