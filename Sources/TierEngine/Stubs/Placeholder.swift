@@ -23,11 +23,13 @@ struct Placeholder {
     try file.setAttribute(volume.identityAttribute, to: record.encoded, at: site)
   }
 
-  /// Frees the content, gives the file its times and says so; durable. Repeated after a crash it comes to the same.
+  /// Says that the content is gone, durably, then frees it, and gives the file its times. So a file that says
+  /// `releasing` has lost nothing yet. Repeated after a crash it comes to the same.
   func empty(modified: FileTime, accessed: FileTime) throws(SyscallError) -> FileStatus {
+    try mark(.released, at: "placeholder.markReleased")
+    try file.sync(at: "placeholder.syncMark")
     try file.freeContent(at: "placeholder.free")
     try file.setTimes(modified: modified, accessed: accessed, at: "placeholder.times")
-    try mark(.released, at: "placeholder.markReleased")
     try file.sync(at: "placeholder.sync")
     return try file.status(at: "placeholder.status")
   }

@@ -42,25 +42,17 @@ struct PlaceholderSettling {
 
   /// What a release or restore of ours left that was cut off. The copy on the target is proven, or it had not begun.
   func finish(_ intent: Intent) throws(TierError) -> Outcome {
+    let identity = try volume.identity(of: path, at: "settle.identity")
     guard let file = try volume.openForRelease(path, .readWrite) else { return .busy }
     defer { file.close() }
-    let isAlone = try isAlone(file)
     return try wrapping("while finishing it") { () throws(SyscallError) in
       let placeholder = Placeholder(volume: volume, copy: copy, file: file)
+      // Nothing was freed yet, and somebody may have been let through before: what is there is what he has.
+      if identity?.state == .releasing { return .archived(try placeholder.fill()) }
       let status = try file.status(at: "settle.status")
-      let modified = intent.version?.modified ?? copy.modified
-      if intent.kind == .release {
-        // Before the first block was freed somebody may have been let through; later nobody was.
-        let isUnchanged = status.size == copy.size && status.modified == modified
-        if !isAlone || !isUnchanged || volume.stubMode.guardian == nil {
-          switch try placeholder.content() {
-          case .whole: return .archived(try placeholder.fill())
-          case .other where !isUnchanged: return .unknown(Self.unknown)
-          case .none, .other: break
-          }
-        }
-      }
-      return .released(try placeholder.empty(modified: modified, accessed: status.accessed))
+      return .released(
+        try placeholder.empty(
+          modified: intent.version?.modified ?? copy.modified, accessed: status.accessed))
     }
   }
 

@@ -76,7 +76,8 @@ struct LocalRecovery {
       row.state = .released
       row.observe(status)
     case .archived(let status):
-      row.state = status.links == 1 && status.modified == copy.modified ? .archived : .resident
+      let isSame = intent.version.map(status.version.hasSameContent) ?? false
+      row.state = status.links == 1 && isSame ? .archived : .resident
       row.observe(status)
     case .unknown(let reason): throw TierError(.fileChanged, reason, path: volume.absolute(place))
     case .busy:
