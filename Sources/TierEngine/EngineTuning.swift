@@ -21,6 +21,9 @@ package struct EngineTuning: Hashable, Sendable {
   package var backgroundScanShare: Double
   /// While a window is open, files that fall due this soon ride along.
   package var settlingGrace: Duration
+  /// After an app's recall the connection is kept so long for the next one: a search through a folder is one wake of
+  /// the NAS, not a thousand.
+  package var recallGrace: Duration
   /// The longest back-off after failed windows.
   package var longestRetry: Duration
 
@@ -28,8 +31,8 @@ package struct EngineTuning: Hashable, Sendable {
     batchFiles: Int = 256, batchBytes: Int64 = 256 << 20, linger: Duration = .seconds(2),
     proofDelay: Duration = .seconds(120), missingGrace: Duration = .seconds(10),
     busyRetry: Duration = .seconds(60), reserve: Int64 = 64 << 20, roomPatience: Duration = .seconds(8),
-    backgroundScanShare: Double = 0.05,
-    settlingGrace: Duration = .seconds(10), longestRetry: Duration = .seconds(3600)
+    backgroundScanShare: Double = 0.05, settlingGrace: Duration = .seconds(10),
+    recallGrace: Duration = .seconds(2), longestRetry: Duration = .seconds(3600)
   ) {
     self.batchFiles = batchFiles
     self.batchBytes = batchBytes
@@ -41,6 +44,7 @@ package struct EngineTuning: Hashable, Sendable {
     self.roomPatience = roomPatience
     self.backgroundScanShare = backgroundScanShare
     self.settlingGrace = settlingGrace
+    self.recallGrace = recallGrace
     self.longestRetry = longestRetry
   }
 }

@@ -23,12 +23,17 @@ package struct TargetProperties: Hashable, Sendable {
   package var renames: Bool
   /// True where a published file has certainly reached the disks.
   package var publishesDurably: Bool
+  /// True where a session is a connection that can end while nobody uses it.
+  package var holdsConnection: Bool
 
-  package init(kind: String, address: String, renames: Bool, publishesDurably: Bool) {
+  package init(
+    kind: String, address: String, renames: Bool, publishesDurably: Bool, holdsConnection: Bool = false
+  ) {
     self.kind = kind
     self.address = address
     self.renames = renames
     self.publishesDurably = publishesDurably
+    self.holdsConnection = holdsConnection
   }
 }
 

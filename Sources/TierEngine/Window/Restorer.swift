@@ -461,6 +461,7 @@ struct Restorer {
       $0.restoredFiles += 1
       $0.restoredBytes += item.copy.size
     }
+    if item.orders.contains(where: \.isRecall) { run.noteRecall() }
     for order in item.orders { order.done(.success(item.copy.size)) }
   }
 

@@ -13,6 +13,7 @@ final class WindowRun {
   let stamp: String
   private var batches = 0
   private(set) var provenCopies = 0
+  private var hasServedRecalls = false
 
   init(service: WindowService, record: WindowRecord) {
     self.service = service
@@ -41,13 +42,36 @@ final class WindowRun {
     let changes = TargetChanges(run: self, session: session)
     try changes.apply()
     repeat {
-      try archive(session, restorer, changes)
+      repeat {
+        try archive(session, restorer, changes)
+        try restorer.serveWaiting()
+        try runErrands(session)
+      } while hasWaitingOrders && !service.isStopping
+      try Proofs(run: self, session: session).check()
+      try changes.apply()
+      try changes.emptyTrash()
+    } while try linger(session, restorer)
+  }
+
+  /// Who opens one released file often opens the next: serves them as long as they come. True where the window is to do
+  /// everything else again, because of other orders, or because it was open for long.
+  private func linger(_ session: any TargetSession, _ restorer: Restorer) throws(TierError) -> Bool {
+    let begun = engine.clock.monotonic
+    while hasServedRecalls, service.awaitOrders(atMost: engine.tuning.recallGrace) {
+      // A connection that died while nobody used it is nobody's failure: the orders are the next window's.
+      guard isAlive(session) else { return false }
+      guard service.hasWaitingRestores, engine.clock.monotonic - begun < Self.longestLinger else { return true }
       try restorer.serveWaiting()
-      try runErrands(session)
-    } while hasWaitingOrders && !service.isStopping
-    try Proofs(run: self, session: session).check()
-    try changes.apply()
-    try changes.emptyTrash()
+    }
+    return false
+  }
+
+  /// What falls due meanwhile waits no longer.
+  private static let longestLinger = Duration.seconds(30)
+
+  private func isAlive(_ session: any TargetSession) -> Bool {
+    guard service.target.properties.holdsConnection else { return true }
+    return (try? session.status(of: [TargetLayout.temporary])) != nil
   }
 
   /// Batch after batch until nothing more is due or flushed. Who flushes hears why a window failed.
@@ -94,6 +118,7 @@ final class WindowRun {
 
   func count(_ change: (inout WindowRecord) -> Void) { change(&record) }
   func countProof() { provenCopies += 1 }
+  func noteRecall() { hasServedRecalls = true }
   func touched(_ volume: Volume) { touchedVolumes.insert(volume.name) }
 
   /// A folder of the trash that no earlier batch used: two removals of one path can't meet there.

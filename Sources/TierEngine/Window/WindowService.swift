@@ -132,6 +132,21 @@ package final class WindowService: Sendable {
     state.withLock { !$0.flushes.isEmpty || !$0.restores.isEmpty || !$0.errands.isEmpty }
   }
 
+  var hasWaitingRestores: Bool { state.withLock { !$0.restores.isEmpty } }
+
+  /// Real time, as who waits has no other. False where none came, or where there is no time to wait.
+  func awaitOrders(atMost limit: Duration) -> Bool {
+    let clock = SystemClock()
+    let end = clock.monotonic + limit
+    while !isStopping {
+      if hasWaitingOrders { return true }
+      let left = end - clock.monotonic
+      guard left > .zero else { return false }
+      _ = idle.wait(atMost: left)
+    }
+    return false
+  }
+
   func update(_ change: (inout TargetCondition) -> Void) { state.withLock { change(&$0.condition) } }
 
   private func change(_ body: (inout State) -> Void) {
@@ -270,6 +285,8 @@ struct RestoreOrder: Sendable {
   var bytes: Int64
   var cause: String
   var pinUntil: Timestamp?
+  /// An app waits; others of its kind may follow.
+  var isRecall = false
   /// The restored bytes.
   var done: @Sendable (Result<Int64, TierError>) -> Void
 }

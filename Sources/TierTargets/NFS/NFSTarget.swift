@@ -30,7 +30,7 @@ package struct NFSTarget: Target {
     // A server's answer to COMMIT isn't trusted: with an "asynchronous" export the disks follow much later.
     properties = TargetProperties(
       kind: "nfs", address: "nfs://\(share.host)\(share.export)\(folder)", renames: true,
-      publishesDurably: false)
+      publishesDurably: false, holdsConnection: true)
   }
 
   package func connect() throws(TierError) -> any TargetSession {

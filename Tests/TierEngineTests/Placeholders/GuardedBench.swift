@@ -19,9 +19,14 @@ final class GuardedBench {
     return policy
   }
 
+  /// `recallGrace`: a step waits for nobody.
   init(
     _ kind: GuardBench.Kind, policy: Policy = GuardedBench.policy,
+<<<<<<< HEAD
     tuning: EngineTuning = EngineTuning(reserve: 1 << 20, roomPatience: .zero),
+=======
+    tuning: EngineTuning = EngineTuning(reserve: 1 << 20), recallGrace: Duration = .zero,
+>>>>>>> d447d1d (wip)
     faults: FaultPlan = FaultPlan(), targetFaults: FaultPlan = FaultPlan(),
     bounds: GuardBounds = GuardBounds()
   ) throws {
@@ -29,6 +34,8 @@ final class GuardedBench {
     self.guarded = guarded
     let (socket, root) = (guarded.socket, guarded.path)
     let program = GuardBench.program("tier-guard")
+    var tuning = tuning
+    tuning.recallGrace = recallGrace
     bench = try Bench(
       policy: policy, tuning: tuning, cache: guarded.path, faults: faults, targetFaults: targetFaults,
       connectGuard: { _ throws(TierError) in
