@@ -65,7 +65,11 @@ extension EngineContext {
   /// What was released seconds ago still lingers: it comes back without the target.
   func restore(_ orders: [(CatalogFile, RestoreOrder)], by service: WindowService) {
     for (volume, group) in Dictionary(grouping: orders, by: \.0.volume) {
-      guard let loop = volumeServices.first(where: { $0.volume?.id == volume }) else { continue }
+      guard let loop = volumeServices.first(where: { $0.volume?.id == volume }) else {
+        let error = TierError(.volumeUnavailable, "its volume isn't there", disposition: .retry)
+        for (_, order) in group { order.done(.failure(error)) }
+        continue
+      }
       let lingering = group.filter { file, _ in
         let intents = file.id.flatMap { try? catalog.openIntents(for: $0) } ?? []
         return intents.contains { $0.kind == .release }

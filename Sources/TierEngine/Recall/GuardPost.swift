@@ -193,8 +193,7 @@ package final class GuardPost: VolumeGuard {
       state.withLock { $0.counters.recalls += 1 }
       for opener in waiting.openers { connection.answer(opener.request.token, .allow) }
     case .failure(let error):
-      // Being released or replaced just now: that ends by itself.
-      if error.code == .fileBusy || error.code == .fileChanged, clock.monotonic < waiting.end {
+      if error.endsByItself, clock.monotonic < waiting.end {
         let at = clock.monotonic + Self.restoreInterval
         return state.withLock { state in
           state.again += waiting.openers.map { ($0, at, waiting.end) }
@@ -286,6 +285,11 @@ extension WaitingOpener {
 }
 
 extension TierError {
+  /// Being released or replaced just now; or tierd or the volume is about to end: the next one serves who waits.
+  fileprivate var endsByItself: Bool {
+    [.fileBusy, .fileChanged, .cancelled, .volumeUnavailable].contains(code)
+  }
+
   /// What the opener's call fails with.
   var guardErrno: GuardErrno {
     switch code {
