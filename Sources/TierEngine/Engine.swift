@@ -60,8 +60,9 @@ package final class EngineContext: Sendable {
   var linkStubs: SymlinkStub { SymlinkStub(mountPaths: mountPaths) }
 
   /// What a stub is made as where no file stands.
-  func stubs(for volume: Volume) -> any StubKind {
-    volume.stubMode.guardian == nil ? linkStubs : PlaceholderStub()
+  func stubs(for row: CatalogFile, at path: RelativePath, in volume: Volume) -> any StubKind {
+    let isAsked = volume.restoreRules(for: row, at: path).mode == .guard
+    return volume.stubMode.guardian != nil && isAsked ? PlaceholderStub() : linkStubs
   }
 
   /// Only a window can make room: asks those targets that the volume's policies name.

@@ -35,7 +35,8 @@ struct Undelete {
       owner: copy.metadata.owner, mode: copy.metadata.mode, allocated: 0, firstSeen: volume.clock.now,
       lastUsed: volume.clock.now, copy: copy)
     let hidden = volume.hiddenPath(ArchiveID.random())
-    let stub = try context.stubs(for: volume).make(copy, of: file, at: hidden, in: volume)
+    let stub = try context.stubs(for: file, at: removal.path, in: volume).make(
+      copy, of: file, at: hidden, in: volume)
     do throws(SyscallError) {
       try volume.files.rename(hidden, to: removal.path, .keepExisting, at: "undelete.place")
     } catch {

@@ -180,7 +180,8 @@ package final class GuardPost: VolumeGuard {
     let who = ProcessIdentity(opener.request.pid)
     engine.log.debug("recall", metadata: ["path": "\(shown)", "by": "\(who)"])
     let order = RestoreOrder(
-      file: id, bytes: copy.size, cause: "\(path) opened by \(who)", pinUntil: volume.stay(for: row, at: path),
+      file: id, bytes: copy.size, cause: "\(path) opened by \(who)",
+      pinUntil: volume.stay(for: row, at: path),
       isRecall: true
     ) { [weak self] result in self?.ended(id, result) }
     engine.restore([(row, order)], by: service)

@@ -17,10 +17,8 @@ extension Volume {
     return "restore.mode is guard, but no guard can stand before volume \(name): \(reason)"
   }
 
-  /// Released files become placeholders, unless their policy says otherwise.
-  package var usesPlaceholders: Bool {
-    stubMode.guardian != nil && (!files.isShared || !policiesAskingForGuard.isEmpty)
-  }
+  /// The files of some policy become placeholders.
+  package var usesPlaceholders: Bool { stubMode.guardian != nil && !policiesAskingForGuard.isEmpty }
 
   /// What a policy asks for and can't have.
   package var guardProblem: String? {
@@ -32,7 +30,7 @@ extension Volume {
   }
 
   /// It could have one, but nobody had asked when it was opened.
-  var lacksAskedGuard: Bool { files.isShared && stubMode.guardian == nil && !policiesAskingForGuard.isEmpty }
+  var lacksAskedGuard: Bool { stubMode.isUntried && !policiesAskingForGuard.isEmpty }
 
   private var policiesAskingForGuard: [String] {
     policies.current.policies(in: name).filter { $0.restore.mode == .guard }.map(\.name)
@@ -59,7 +57,8 @@ extension EngineContext {
   /// What of new policies can't be had on this machine, as it is now. A volume that isn't there tells later.
   package func obstacles(to policies: PolicySet) -> [String] {
     policies.policies.filter { $0.restore.mode == .guard }.compactMap { policy in
-      guard let volume = volumeService(policy.volume)?.volume, !volume.files.isShared,
+      // One that nobody had asked for is tried when the volume is opened anew.
+      guard let volume = volumeService(policy.volume)?.volume, !volume.stubMode.isUntried,
         let missing = volume.missingGuard
       else { return nil }
       return "policy \(policy.name): \(missing). Set restore.mode to auto or link, or mend that"

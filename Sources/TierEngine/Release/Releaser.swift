@@ -117,8 +117,6 @@ final class Releaser {
     switch (volume.restoreRules(for: row, at: path).mode, placeholders) {
     case (.guard, nil): return hold(id, path, volume.missingGuard ?? "", retryAfter: .seconds(3600))
     case (.guard, let placeholders?): (method, access) = (placeholders, .readWrite)
-    case (.auto, let placeholders?) where !volume.files.isShared:
-      (method, access) = (placeholders, .readWrite)
     case (.auto, _), (.link, _), (.manual, _): (method, access) = (links, .read)
     }
     guard let file = try volume.openForRelease(path, access) else {

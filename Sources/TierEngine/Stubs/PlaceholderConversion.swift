@@ -12,12 +12,8 @@ struct PlaceholderConversion {
   /// All of the volume's. Does nothing where it never had any.
   func run() throws(TierError) {
     guard try volume.hasPlaceholders() else { return }
-    log.warning(
-      "placeholders become links: no guard stands before them",
-      metadata: ["volume": "\(volume.name)", "reason": "\(volume.missingGuard ?? "")"])
     var after: FileID?
     var converted = 0
-    var failures = 0
     while true {
       let page = try volume.catalog.files(below: volume.rootDirectory, after: after, limit: 512)
       for row in page where row.state == .released {
@@ -25,15 +21,20 @@ struct PlaceholderConversion {
           if try volume.committing({ () throws(TierError) in try convert(row) }) { converted += 1 }
         } catch {
           guard error.isOfOnePlace, volume.isStillThere() else { throw error }
-          failures += 1
           log.error("a placeholder stays without a guard", metadata: ["error": "\(error)"])
         }
       }
       guard let last = page.last else { break }
       after = last.id
     }
-    log.info("placeholders became links", metadata: ["volume": "\(volume.name)", "files": "\(converted)"])
-    if failures == 0 { try volume.noteNoPlaceholders() }
+    // Others may turn up under other names: whether there are any is asked at each start.
+    if converted > 0 {
+      log.warning(
+        "placeholders became links: no guard stands before them",
+        metadata: [
+          "volume": "\(volume.name)", "files": "\(converted)", "reason": "\(volume.missingGuard ?? "")",
+        ])
+    }
   }
 
   private func convert(_ known: CatalogFile) throws(TierError) -> Bool {
@@ -42,11 +43,21 @@ struct PlaceholderConversion {
       try volume.isPlaceholder(path, of: copy.archiveID, at: "convert.isPlaceholder")
     else { return false }
     if try volume.obstacleToHiding(copy.archiveID) != nil { return false }
+    // Without a guard somebody may have written to it, which moves its time. Not opened: a guard that lives on, but has
+    // no client, would hold tierd itself.
+    let empty = try wrapping("while making a link of a placeholder") { () throws(SyscallError) in
+      try volume.files.status(of: path, at: "convert.look")
+    }
+    guard let empty, empty.version.hasSameContent(as: row.version), copy.proof == .proven, !row.isLost else {
+      throw TierError(.fileSystem, PlaceholderSettling.unknown, path: volume.absolute(path))
+    }
     let hidden = volume.renewalPath(copy.archiveID)
     let stub = try links.make(copy, of: row, at: hidden, in: volume)
     let isOurs = try wrapping("while making a link of a placeholder") { () throws(SyscallError) in
       try volume.files.swap(hidden, with: path, at: "convert.exchange")
-      return try volume.files.status(of: hidden, at: "convert.status")?.inode == row.version.inode
+      return try volume.files.status(of: hidden, at: "convert.status")?.version.hasSameContent(
+        as: empty.version)
+        ?? false
     }
     guard isOurs, try volume.isPlaceholder(hidden, of: copy.archiveID, at: "convert.isOurs") else {
       try wrapping("while making a link of a placeholder") { () throws(SyscallError) in
@@ -78,6 +89,4 @@ extension Volume {
   func notePlaceholders() throws(TierError) {
     if try !hasPlaceholders() { try catalog.setSetting(placeholderKey, to: [0x31]) }
   }
-
-  func noteNoPlaceholders() throws(TierError) { try catalog.setSetting(placeholderKey, to: nil) }
 }

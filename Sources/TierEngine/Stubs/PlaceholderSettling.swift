@@ -24,6 +24,8 @@ struct PlaceholderSettling {
     guard let file = try volume.openForRelease(path, .readWrite) else { return .busy }
     defer { file.close() }
     guard try isAlone(file) else { return .busy }
+    // One that was found resident once is asked about no more until the guard is told.
+    try volume.stubMode.guardian?.stubbing(file)
     return try wrapping("while looking at what it holds") { () throws(SyscallError) in
       let placeholder = Placeholder(volume: volume, copy: copy, file: file)
       let status = try file.status(at: "settle.status")
@@ -45,6 +47,7 @@ struct PlaceholderSettling {
     let identity = try volume.identity(of: path, at: "settle.identity")
     guard let file = try volume.openForRelease(path, .readWrite) else { return .busy }
     defer { file.close() }
+    if identity?.state != .releasing { try volume.stubMode.guardian?.stubbing(file) }
     return try wrapping("while finishing it") { () throws(SyscallError) in
       let placeholder = Placeholder(volume: volume, copy: copy, file: file)
       // Nothing was freed yet, and somebody may have been let through before: what is there is what he has.
@@ -66,7 +69,7 @@ struct PlaceholderSettling {
     return true
   }
 
-  private static let unknown =
+  static let unknown =
     "something was written to the stub while no guard stood before it, and its content isn't what was archived: it "
     + "stays as it is and can't be opened. Its copy on the target is unharmed: copy that over the file, or delete the "
     + "file and undelete it"

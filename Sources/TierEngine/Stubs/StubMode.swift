@@ -8,6 +8,13 @@ package enum StubMode: Sendable {
   /// As symbolic links: no guard can stand there, and why.
   case links(because: String)
 
+  static let notAsked = "no policy asks for restore.mode guard"
+
+  /// One could stand there, perhaps: nobody has tried.
+  var isUntried: Bool {
+    if case .links(Self.notAsked) = self { true } else { false }
+  }
+
   package var guardian: (any VolumeGuard)? {
     if case .placeholders(let guardian) = self { guardian } else { nil }
   }

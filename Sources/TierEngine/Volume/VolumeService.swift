@@ -172,12 +172,7 @@ package final class VolumeService: Sendable {
     }
     let asks = engine.policies.current.policies(in: configuration.name).contains { $0.restore.mode == .guard }
     let has = (try? engine.catalog.setting(Volume.placeholderKey(configuration.name))) != nil
-    if files.isShared, !asks, !has {
-      return .links(
-        because:
-          "other machines may have it mounted, and each needs a guard of its own: restore.mode guard in a policy "
-          + "says that there is one")
-    }
+    if !asks, !has { return .links(because: StubMode.notAsked) }
     do throws(TierError) {
       let root = try wrapping("while looking for its file system") { () throws(SyscallError) in
         try files.status(of: .root, at: "volume.guardedRoot")

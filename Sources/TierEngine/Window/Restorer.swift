@@ -1,4 +1,3 @@
-import Glibc
 import Logging
 import TierCore
 import TierLinux
@@ -159,28 +158,55 @@ struct Restorer {
     var prepared: [Prepared] = []
     for (var item, id) in zip(batch, try run.engine.catalog.begin(batch.map(\.intent))) {
       item.intent.id = id
-      do throws(SyscallError) {
-        prepared.append(item.isPlaceholder ? try openPlaceholder(of: item) : try makeHidden(for: item))
+      do throws(TierError) {
+        prepared.append(
+          item.isPlaceholder
+            ? try openPlaceholder(of: item)
+            : try wrapping("while making room for its content") { () throws(SyscallError) in
+              try makeHidden(for: item)
+            })
       } catch {
         if !item.isPlaceholder { try? item.volume.files.unlink(item.hidden, at: "restore.unlinkUnmade") }
         try run.engine.catalog.finish([id], applying: [])
-        let failure = TierError(error, while: "making room for its content")
-        for order in item.orders { order.done(.failure(failure)) }
+        item.volume.note(item.row.id, reason: "\(error)")
+        item.volume.requestExamination(of: item.path)
+        for order in item.orders { order.done(.failure(error)) }
       }
     }
     return prepared
   }
 
-  /// Nothing is written to it yet: one that isn't the row's any more is left alone.
-  private func openPlaceholder(of item: Wanted) throws(SyscallError) -> Prepared {
-    let file = try item.volume.files.open(item.path, .readWrite, at: "recall.open")
-    do throws(SyscallError) {
-      let status = try file.status(at: "recall.status")
-      guard status.inode == item.row.version.inode, status.kind == .regular else {
-        throw .vanished(item.path)
+  /// Nothing is written to it yet: what isn't the row's placeholder any more, or holds what only it has, is left alone.
+  private func openPlaceholder(of item: Wanted) throws(TierError) -> Prepared {
+    let volume = item.volume
+    let file = try wrapping("while opening its stub") { () throws(SyscallError) in
+      try volume.files.open(item.path, .readWrite, at: "recall.open")
+    }
+    do throws(TierError) {
+      let placeholder = Placeholder(volume: volume, copy: item.copy, file: file)
+      let isOurs = try volume.isPlaceholder(item.path, of: item.copy.archiveID, at: "recall.isPlaceholder")
+      let (status, named, content) = try wrapping("while looking at its stub") { () throws(SyscallError) in
+        (
+          try file.status(at: "recall.status"), try volume.files.status(of: item.path, at: "recall.named"),
+          try placeholder.content()
+        )
       }
-      try Placeholder(volume: item.volume, copy: item.copy, file: file).mark(
-        .restoring, at: "recall.markRestoring")
+      let inode = item.row.version.inode
+      guard isOurs, status.inode == inode, named?.inode == inode, content != .whole else {
+        throw TierError(
+          .fileChanged, "it was moved, replaced or filled meanwhile: try again",
+          path: volume.absolute(item.path),
+          disposition: .retry)
+      }
+      let isOldContent = status.size == item.copy.size && status.modified == item.copy.modified
+      guard content == .none || isOldContent else {
+        throw TierError(.fileSystem, PlaceholderSettling.unknown, path: volume.absolute(item.path))
+      }
+      try wrapping("while marking its stub") { () throws(SyscallError) in
+        try placeholder.mark(.restoring, at: "recall.markRestoring")
+        // Nothing of what fills its holes may be taken for what comes now.
+        if try file.dataRange(from: 0, at: "recall.data") != nil { try file.freeContent(at: "recall.free") }
+      }
       return Prepared(wanted: item, file: file, before: status)
     } catch {
       file.close()
@@ -203,33 +229,6 @@ struct Restorer {
       throw error
     }
     return Prepared(wanted: item, file: file, before: nil)
-  }
-
-  private func reserve(_ bytes: Int64, besides promised: Int64, on volume: Volume, _ path: RelativePath)
-    throws(TierError)
-  {
-    let needed = promised + bytes + volume.tuning.reserve
-    var space = try freeSpace(of: volume)
-    if space.available < needed {
-      run.engine.makeRoom(needed - space.available, on: volume)
-      for _ in 0..<(volume.tuning.roomPatience.components.seconds * 10) where space.available < needed {
-        usleep(100_000)
-        space = try freeSpace(of: volume)
-      }
-    }
-    guard space.available >= needed else {
-      throw TierError(
-        .volumeFull,
-        "the volume has \((space.available - promised) >> 20) MiB free, too little for \(bytes >> 20) MiB, and nothing "
-          + "else may be released: release other files (tierctl release PATH) or lower highWatermark",
-        path: volume.absolute(path), disposition: .retry)
-    }
-  }
-
-  private func freeSpace(of volume: Volume) throws(TierError) -> FileSystemSpace {
-    try wrapping("while asking for free space") { () throws(SyscallError) in
-      try volume.files.space(at: "restore.space")
-    }
   }
 
   // MARK: Conclude
@@ -448,6 +447,8 @@ struct Restorer {
     let copy = item.wanted.copy
     try Placeholder(volume: item.wanted.volume, copy: item.row.copy ?? copy, file: item.file).mark(
       .archived, at: "recall.markArchived")
+    // Before the catalog says so.
+    try item.file.sync(at: "recall.syncArchived")
     let status = try item.file.status(at: "recall.statusMarked")
     let isEqual =
       status.size == copy.size && status.modified == copy.modified && status.mode == copy.metadata.mode

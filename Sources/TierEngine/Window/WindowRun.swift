@@ -60,7 +60,9 @@ final class WindowRun {
     while hasServedRecalls, service.awaitOrders(atMost: engine.tuning.recallGrace) {
       // A connection that died while nobody used it is nobody's failure: the orders are the next window's.
       guard isAlive(session) else { return false }
-      guard service.hasWaitingRestores, engine.clock.monotonic - begun < Self.longestLinger else { return true }
+      guard service.hasWaitingRestores, engine.clock.monotonic - begun < Self.longestLinger else {
+        return true
+      }
       try restorer.serveWaiting()
     }
     return false

@@ -22,11 +22,7 @@ final class GuardedBench {
   /// `recallGrace`: a step waits for nobody.
   init(
     _ kind: GuardBench.Kind, policy: Policy = GuardedBench.policy,
-<<<<<<< HEAD
-    tuning: EngineTuning = EngineTuning(reserve: 1 << 20, roomPatience: .zero),
-=======
-    tuning: EngineTuning = EngineTuning(reserve: 1 << 20), recallGrace: Duration = .zero,
->>>>>>> d447d1d (wip)
+    tuning: EngineTuning = EngineTuning(reserve: 1 << 20, roomPatience: .zero), recallGrace: Duration = .zero,
     faults: FaultPlan = FaultPlan(), targetFaults: FaultPlan = FaultPlan(),
     bounds: GuardBounds = GuardBounds()
   ) throws {

@@ -146,4 +146,17 @@ import TierTestSupport
     #expect(try bench.identity("cold") == .released)
     #expect(try bench.identity("pinned") == .archived)
   }
+
+  /// As where no guard had stood for a while: this process is let through.
+  @Test func whatWasWrittenUnseenIsNotOverwritten() throws {
+    let bench = try GuardedBench(.ext4)
+    try bench.release("a", text)
+    bench.bench.write("a", "new, and nowhere else")
+    #expect(try !bench.serve(App(reading: bench.path("a"))).succeeded)
+    #expect(bench.bench.read("a") == "new, and nowhere else")
+    #expect(try bench.bench.row("a").heldReason?.contains("no guard stood") == true)
+    try bench.bench.restart(policy: Bench.policy, withGuard: false)
+    // Not read here: without a client the guard holds this process as well.
+    #expect(bench.status("a").st_size == 21 && !bench.bench.isSymlink("a"))
+  }
 }

@@ -1,0 +1,33 @@
+import Glibc
+import TierCore
+import TierLinux
+
+extension Restorer {
+  /// Room for one more file besides those promised, if need be by releasing colder ones.
+  func reserve(_ bytes: Int64, besides promised: Int64, on volume: Volume, _ path: RelativePath)
+    throws(TierError)
+  {
+    let needed = promised + bytes + volume.tuning.reserve
+    var space = try freeSpace(of: volume)
+    if space.available < needed {
+      run.engine.makeRoom(needed - space.available, on: volume)
+      for _ in 0..<(volume.tuning.roomPatience.components.seconds * 10) where space.available < needed {
+        usleep(100_000)
+        space = try freeSpace(of: volume)
+      }
+    }
+    guard space.available >= needed else {
+      throw TierError(
+        .volumeFull,
+        "the volume has \((space.available - promised) >> 20) MiB free, too little for \(bytes >> 20) MiB, and nothing "
+          + "else may be released: release other files (tierctl release PATH) or lower highWatermark",
+        path: volume.absolute(path), disposition: .retry)
+    }
+  }
+
+  private func freeSpace(of volume: Volume) throws(TierError) -> FileSystemSpace {
+    try wrapping("while asking for free space") { () throws(SyscallError) in
+      try volume.files.space(at: "restore.space")
+    }
+  }
+}
