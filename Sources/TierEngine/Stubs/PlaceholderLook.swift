@@ -11,7 +11,7 @@ struct PlaceholderLook {
   func changes(to row: CatalogFile, _ status: FileStatus) throws(TierError) -> [CatalogChange]? {
     guard let copy = row.copy else { return nil }
     var seen = row
-    if row.version != status.version || isInflated(row, status) {
+    if row.version != status.version || holdsMore(row, status) {
       guard try look(&seen, copy, status) else { return nil }
     }
     volume.judge(&seen, at: path)
@@ -31,7 +31,7 @@ struct PlaceholderLook {
         seen.observe(status)
         return true
       }
-      guard isInflated(seen, status), try !isUnderWay(seen) else {
+      guard holdsMore(seen, status), try !isUnderWay(seen) else {
         seen.observe(status)
         return true
       }
@@ -46,7 +46,8 @@ struct PlaceholderLook {
       seen.heldReason = nil
       seen.observe(now)
     case .archived(let now):
-      seen.state = now.modified == copy.modified && now.links == 1 ? .archived : .resident
+      seen.state =
+        now.size == copy.size && now.modified == copy.modified && now.links == 1 ? .archived : .resident
       seen.observe(now)
     case .unknown(let reason):
       if identity == nil { return false }
@@ -55,6 +56,11 @@ struct PlaceholderLook {
     case .busy: break
     }
     return true
+  }
+
+  /// Something, or all that it should: it was cut to nothing where the guard isn't asked.
+  private func holdsMore(_ row: CatalogFile, _ status: FileStatus) -> Bool {
+    isInflated(row, status) || (status.size == 0 && row.copy?.size != 0)
   }
 
   /// More blocks than the emptied file had. Attributes may need some.

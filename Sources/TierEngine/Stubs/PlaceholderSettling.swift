@@ -53,6 +53,10 @@ struct PlaceholderSettling {
       // Nothing was freed yet, and somebody may have been let through before: what is there is what he has.
       if identity?.state == .releasing { return .archived(try placeholder.fill()) }
       let status = try file.status(at: "settle.status")
+      // A copy that is longer than what was archived was written to its end.
+      if intent.kind == .restore, let size = intent.version?.size, status.size > size {
+        try file.truncate(to: size, at: "settle.cut")
+      }
       return .released(
         try placeholder.empty(
           modified: intent.version?.modified ?? copy.modified, accessed: status.accessed))

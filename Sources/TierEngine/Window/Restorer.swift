@@ -142,11 +142,17 @@ struct Restorer {
     if let obstacle = try volume.obstacleToHiding(copy.archiveID) {
       throw TierError(.fileBusy, obstacle, path: volume.absolute(path), disposition: .retry)
     }
+    let isPlaceholder = try volume.isPlaceholder(path, of: copy.archiveID, at: "restore.isPlaceholder")
+    // What an app cut or dated since it was looked at last stays so, whatever becomes of the restore.
+    let found =
+      isPlaceholder
+      ? try wrapping("while looking at its stub") { () throws(SyscallError) in
+        try volume.files.status(of: path, at: "restore.found")?.version
+      } : nil
     let intent = Intent(
       kind: .restore, epoch: volume.epoch, volume: volume.id, file: row.id, path: path, target: copy.target,
-      targetPath: copy.path, archiveID: copy.archiveID, version: row.version, hash: copy.hash,
+      targetPath: copy.path, archiveID: copy.archiveID, version: found ?? row.version, hash: copy.hash,
       begun: volume.clock.now)
-    let isPlaceholder = try volume.isPlaceholder(path, of: copy.archiveID, at: "restore.isPlaceholder")
     return Wanted(
       orders: [order], row: row, volume: volume, path: path, copy: copy, intent: intent,
       isPlaceholder: isPlaceholder)
