@@ -2,7 +2,7 @@
 SWIFT ?= swift
 TEST_ARGS ?=
 
-.PHONY: demo test check format bench build release install clean help
+.PHONY: demo test scenarios check format bench build release install clean help
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -16,6 +16,12 @@ test:
 	@scripts/install-packages.sh build test
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build --disable-xctest --no-parallel $(TEST_ARGS)
+
+## make scenarios  what happens to released files, by name, on every file system; 1,000 rounds of the race (docs/scenarios.md)
+scenarios:
+	@scripts/install-packages.sh build test
+	$(SWIFT) build --build-tests
+	@SWIFT=$(SWIFT) scripts/scenarios.sh
 
 ## make check     what a reviewer would trip over: formatting, file sizes, shipped policies
 check:

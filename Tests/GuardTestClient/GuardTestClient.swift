@@ -15,6 +15,7 @@ import TierTestSupport
     case "client": try serve(words[2], root: words[3], words[4] == "restore" ? .restore : .wait)
     case "flood": flood(words[2], count: Int(words[3])!)
     case "crowd": crowd(words[2], count: Int(words[3])!)
+    case "race": Racer.run(Array(words[2...]))
     default: act(words[1], words[2])
     }
   }
@@ -63,8 +64,24 @@ import TierTestSupport
       put(Array("\(lseek(file, 0, 4)) \(lseek(file, 0, SEEK_END))".utf8))  // SEEK_HOLE
     case "reopened": put(readAll(opened("/proc/self/fd/\(opened(path, 0o10000000))", O_RDONLY)))
     case "path": _ = opened(path, 0o10000000)  // O_PATH
+    case "write-mapped":
+      let memory = mapped(path, O_RDWR, PROT_READ | PROT_WRITE)
+      memcpy(memory, "MAPPED", 6)
+      guard msync(memory, 4096, MS_SYNC) == 0 else { fail() }
+    case "hold-mapped":
+      _ = mapped(path, O_RDONLY, PROT_READ)
+      put(Array("open\n".utf8))
+      while true { pause(atMost: 100_000) }
     default: exit(64)
     }
+  }
+
+  /// Its descriptor is closed.
+  private static func mapped(_ path: String, _ flags: Int32, _ protection: Int32) -> UnsafeMutableRawPointer {
+    let file = opened(path, flags)
+    defer { close(file) }
+    guard let memory = mmap(nil, 4096, protection, MAP_SHARED, file, 0), memory != MAP_FAILED else { fail() }
+    return memory
   }
 
   /// Opens and reads `path` in `count` threads at once, and prints how many got its content, EAGAIN, anything else.

@@ -40,7 +40,8 @@ final class Bench {
   let configuration: Configuration
   private(set) var catalog: SQLiteCatalog
   private(set) var engine: Engine
-  private(set) var loop: VolumeLoop
+  /// Gone while it restarts, with all that it has open.
+  private(set) var loop: VolumeLoop!
   private let parts: Parts
 
   let cache: String
@@ -129,13 +130,23 @@ final class Bench {
     }
   }
 
-  /// As if the daemon had been killed here: nothing of its memory survives.
-  func restart(policy: Policy = Bench.policy, withGuard: Bool = true) throws {
+  /// As if the daemon had been killed here: nothing of its memory survives. `whileDown`: what happens then.
+  func restart(
+    policy: Policy = Bench.policy, withGuard: Bool = true, whileDown: () throws -> Void = {}
+  ) throws {
     leaveGuard()
     catalog.close()
+    loop = nil
+    try whileDown()
     var parts = parts
     if !withGuard { parts.connectGuard = nil }
-    (catalog, engine, loop) = try parts.start(policy)
+    do {
+      (catalog, engine, loop) = try parts.start(policy)
+    } catch let error as TierError {
+      // As the daemon does: a guard that is just ending is none at the next attempt.
+      guard error.disposition == .retry else { throw error }
+      (catalog, engine, loop) = try parts.start(policy)
+    }
   }
 
   /// Who opens a stub waits for the next start.
