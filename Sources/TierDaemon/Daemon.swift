@@ -79,7 +79,7 @@ package struct Daemon {
     return { files throws(TierError) in
       try GuardConnection(
         socket: settings.socket, program: settings.program ?? Self.programBeside("tier-guard"),
-        root: volume.path,
+        patience: Self.isSupervised ? .seconds(3) : .zero, root: volume.path,
         terms: GuardTerms(
           isShared: files.isShared,
           bounds: GuardBounds(patience: settings.patience, absence: settings.absence))
@@ -88,6 +88,9 @@ package struct Daemon {
   }
 
   /// Nil where none is installed: somebody else starts it.
+  /// By systemd, which then has a guard of its own to start.
+  private static var isSupervised: Bool { getenv("INVOCATION_ID") != nil }
+
   private static func programBeside(_ name: String) -> String? {
     guard let own = realpath("/proc/self/exe", nil) else { return nil }
     defer { free(own) }

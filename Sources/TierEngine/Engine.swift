@@ -61,8 +61,7 @@ package final class EngineContext: Sendable {
 
   /// What a stub is made as where no file stands.
   func stubs(for row: CatalogFile, at path: RelativePath, in volume: Volume) -> any StubKind {
-    let isAsked = volume.restoreRules(for: row, at: path).mode == .guard
-    return volume.stubMode.guardian != nil && isAsked ? PlaceholderStub() : linkStubs
+    volume.stubAsked(for: row, at: path) == .placeholder ? PlaceholderStub() : linkStubs
   }
 
   /// Only a window can make room: asks those targets that the volume's policies name.
@@ -76,7 +75,7 @@ package final class EngineContext: Sendable {
   /// Lets the volume release colder files for what is to be restored, as far as their policies let it.
   func makeRoom(_ bytes: Int64, on volume: Volume) {
     volumeService(volume.name)?.enqueue { loop in
-      if case .success(let loop) = loop { loop.makeRoom(bytes) }
+      if case .success(let loop) = loop { loop.wantRoom(bytes) }
     }
   }
 

@@ -15,7 +15,7 @@ package struct EngineTuning: Hashable, Sendable {
   package var busyRetry: Duration
   /// A restore leaves at least this much of the volume free. Bytes.
   package var reserve: Int64
-  /// How long a restore waits until colder files made room for it. Whole seconds.
+  /// How long the restores of one batch wait until colder files made room for them.
   package var roomPatience: Duration
   /// The part of the time that a scan without doubt may take.
   package var backgroundScanShare: Double

@@ -19,6 +19,15 @@ package final class Descriptor: Sendable {
   /// -1 once closed: the kernel then answers EBADF.
   package var raw: Int32 { number.load(ordering: .relaxed) }
 
+  /// What `/proc/self/fd` shows of it: a file's absolute path as this process sees it, raw. Empty where it isn't open.
+  package static func name(of number: Int32) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { text, count in
+      count = max(0, tier_read_link(AT_FDCWD, "/proc/self/fd/\(number)", text.baseAddress, text.count))
+    }
+  }
+
+  package var name: [UInt8] { Self.name(of: raw) }
+
   /// Another descriptor of the same open file, with the lowest free number that is not below `lowest`.
   package func raised(to lowest: Int32) throws(SyscallError) -> Descriptor {
     let copy = tier_duplicate(raw, lowest)

@@ -69,13 +69,7 @@ package final class LinuxOpenFile: OpenFile {
     let size = try status(at: site).size
     // Whole blocks: ext4 zeroes a block that is only partly in the range. Beyond the end: xfs keeps blocks there.
     let end = (size + Self.freedBeyondEnd) & ~(Self.blockMultiple - 1)
-    let result = tier_punch(descriptor.raw, 0, end)
-    if result == -EOPNOTSUPP || result == -ENOSYS || result == -EFBIG || result == -EINVAL {
-      try truncate(to: 0, at: site)
-      try truncate(to: size, at: site)
-    } else {
-      try check(result, "fallocate")
-    }
+    try check(tier_punch(descriptor.raw, 0, end), "fallocate")
   }
 
   private static let freedBeyondEnd: Int64 = 64 << 20
@@ -108,6 +102,15 @@ package final class LinuxOpenFile: OpenFile {
         }
         return ExtendedAttribute(name: name, value: value)
       }
+  }
+
+  package func attribute(_ name: String, at site: CallSite) throws(SyscallError) -> [UInt8]? {
+    let fd = descriptor.raw
+    switch readGrowing({ tier_get_attribute(fd, name, $0, $1) }) {
+    case .success(let value): return value
+    case .failure(let number) where [ENODATA, EOPNOTSUPP].contains(number.errno): return nil
+    case .failure(let number): throw failure("fgetxattr", number.errno)
+    }
   }
 
   package func setAttribute(_ name: String, to value: [UInt8], at site: CallSite) throws(SyscallError) {

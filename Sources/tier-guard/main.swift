@@ -10,6 +10,9 @@ private let usage = """
   Keeps whoever opens a released file waiting until tierd has brought the content back. tierd is its client, on SOCKET
   (default: \(GuardServer.defaultSocket)); it runs as root and on its own, so that it outlives tierd.
 
+  Under systemd it remembers in $STATE_DIRECTORY which volumes have released files, and guards them again when the
+  machine starts, before tierd is there.
+
   SIGTERM ends it when every file system that it guards has a client, which keeps openers waiting for the next guard.
 
   Exit codes: 0 done, 1 failed, 64 usage, 75 another guard serves the socket, 78 bad configuration.
@@ -53,8 +56,9 @@ default: break
 
 private let path = words.first ?? GuardServer.defaultSocket
 do throws(TierError) {
-  let server = try GuardServer(socketPath: path)
-  let threads = server.start()
+  let memory = getenv("STATE_DIRECTORY").map { String(cString: $0) }
+  let server = try GuardServer(socketPath: path, memory: memory)
+  let threads = server.start() + (server.guardRemembered().map { [$0] } ?? [])
   let service = ServiceNotification()
   service.ready(status: "listening on \(path)")
   var number: Int32 = 0

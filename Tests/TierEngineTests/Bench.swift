@@ -124,7 +124,7 @@ final class Bench {
         guarding: { () throws(TierError) in try service.guarding(files) })
       try LocalRecovery(volume: volume, log: log).run()
       if volume.stubMode.guardian == nil {
-        try PlaceholderConversion(volume: volume, links: engine.context.linkStubs, log: log).run()
+        try PlaceholderConversion(volume: volume, links: engine.context.linkStubs).run(log)
       }
       return (catalog, engine, try service.attach(volume, try makeWatcher()))
     }

@@ -13,8 +13,8 @@ import TierTestSupport
     let bench = try Bench()
     for index in 0..<70 { bench.write("\(index)", "content") }
     try bench.archive()
-    let releaser = Releaser(
-      volume: bench.volume, links: bench.engine.context.linkStubs, log: Logger(label: "test"))
+    let releaser = try Releaser(
+      volume: bench.volume, links: bench.engine.context.linkStubs, log: Logger(label: "test"), wake: {})
     let full = FileSystemSpace(total: 1 << 30, available: 0)
     #expect(try releaser.releaseDue(space: full) == .more)
     #expect(try bench.catalog.totals(of: bench.volume.id).released.files == 64)

@@ -25,6 +25,9 @@ package final class GuardBench {
       }
     }
 
+    /// Those that can free a file's blocks and keep its size, so that stubs can be placeholders. bindfs can't.
+    package static let holdingPlaceholders = here.filter(\.isLocal)
+
     /// Those that this machine can make. What it can't is said once, loudly.
     package static let here: [Kind] = allCases.filter { kind in
       if !kind.isAvailable {

@@ -258,6 +258,9 @@ final class UnreadableFile: OpenFile {
   func attributes(at site: CallSite) throws(SyscallError) -> [ExtendedAttribute] {
     try file.attributes(at: site)
   }
+  func attribute(_ name: String, at site: CallSite) throws(SyscallError) -> [UInt8]? {
+    try file.attribute(name, at: site)
+  }
   func setAttribute(_ name: String, to value: [UInt8], at site: CallSite) throws(SyscallError) {
     try file.setAttribute(name, to: value, at: site)
   }

@@ -170,6 +170,10 @@ final class FaultInjectingOpenFile: OpenFile {
     try at(site, "flistxattr") { () throws(SyscallError) in try real.attributes(at: site) }
   }
 
+  func attribute(_ name: String, at site: CallSite) throws(SyscallError) -> [UInt8]? {
+    try at(site, "fgetxattr") { () throws(SyscallError) in try real.attribute(name, at: site) }
+  }
+
   func setAttribute(_ name: String, to value: [UInt8], at site: CallSite) throws(SyscallError) {
     try at(site, "fsetxattr") { () throws(SyscallError) in
       try real.setAttribute(name, to: value, at: site)

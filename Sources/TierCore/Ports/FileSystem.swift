@@ -118,6 +118,8 @@ package protocol OpenFile: AnyObject, Sendable {
 
   /// Names and values, POSIX ACLs included, sorted by name.
   func attributes(at site: CallSite) throws(SyscallError) -> [ExtendedAttribute]
+  /// Nil where it is missing.
+  func attribute(_ name: String, at site: CallSite) throws(SyscallError) -> [UInt8]?
   func setAttribute(_ name: String, to value: [UInt8], at site: CallSite) throws(SyscallError)
   func removeAttribute(_ name: String, at site: CallSite) throws(SyscallError)
   func setMode(_ mode: UInt16, at site: CallSite) throws(SyscallError)

@@ -1,4 +1,3 @@
-import CTierLinux
 import Glibc
 import Logging
 import Synchronization
@@ -16,11 +15,19 @@ package final class GuardPost: VolumeGuard {
     var path: String
   }
 
+  private struct Retry {
+    let opener: WaitingOpener
+    let at: Duration
+    let end: Duration
+    /// Its program was asked about already, and the recall counts.
+    let isAdmitted: Bool
+  }
+
   private struct State {
     /// By the file's row: those whose restore was asked for.
     var restoring: [FileID: Waiting] = [:]
     /// To be looked at again.
-    var again: [(opener: WaitingOpener, at: Duration, end: Duration)] = []
+    var again: [Retry] = []
     var storms = StormGuard()
     var counters = RecallCounters()
     var isClosed = false
@@ -43,7 +50,10 @@ package final class GuardPost: VolumeGuard {
   init(_ connection: GuardConnection, engine: EngineContext) throws(TierError) {
     self.connection = connection
     self.engine = engine
-    protected = Mutex(try connection.protect())
+    do throws(TierError) { protected = Mutex(try connection.protect()) } catch {
+      connection.close()
+      throw error
+    }
     thread.withLock { $0 = OwnedThread(name: "recall") { [self] in run() } }
   }
 
@@ -73,8 +83,10 @@ package final class GuardPost: VolumeGuard {
     var nextBeat = Duration.zero
     while !state.withLock(\.isClosed) {
       let now = clock.monotonic
-      if let opener = connection.next(atMost: pause) { serve(opener, until: now + Self.retryPatience) }
-      for (opener, end) in takeAgain() { serve(opener, until: end) }
+      if let opener = connection.next(atMost: pause) {
+        serve(opener, isAdmitted: false, until: now + Self.retryPatience)
+      }
+      for retry in takeAgain() { serve(retry.opener, isAdmitted: retry.isAdmitted, until: retry.end) }
       if now >= nextBeat {
         nextBeat = now + Self.heartbeat
         giveSigns()
@@ -84,12 +96,11 @@ package final class GuardPost: VolumeGuard {
 
   private var pause: Duration { state.withLock { $0.again.isEmpty ? .seconds(1) : Self.retryInterval } }
 
-  private func takeAgain() -> [(WaitingOpener, Duration)] {
+  private func takeAgain() -> [Retry] {
     let now = clock.monotonic
     return state.withLock { state in
-      let due = state.again.filter { $0.at <= now }
-      state.again.removeAll { $0.at <= now }
-      return due.map { ($0.opener, $0.end) }
+      defer { state.again.removeAll { $0.at <= now } }
+      return state.again.filter { $0.at <= now }
     }
   }
 
@@ -103,22 +114,17 @@ package final class GuardPost: VolumeGuard {
 
   // MARK: One opener
 
-  private func serve(_ opener: WaitingOpener, until end: Duration) {
+  private func serve(_ opener: WaitingOpener, isAdmitted: Bool, until end: Duration) {
     do throws(TierError) {
       guard let (volume, row, path) = try find(opener) else { return later(opener, until: end) }
-      if row.isLost {
-        // Each try would wake the target for nothing.
-        let error = TierError(
-          .targetCopyMissing,
-          "its copy was found missing or wrong: tierctl verify or restore PATH looks again")
-        return deny([opener], error, volume.absolute(path))
-      }
-      if let refusal = refusal(of: opener, row, path, volume) {
+      // Each try would wake the target for nothing.
+      if let obstacle = row.obstacleToRestore { return deny([opener], obstacle, volume.absolute(path)) }
+      if !isAdmitted, let refusal = refusal(of: opener, row, path, volume) {
         return refuse(opener, refusal, at: volume.absolute(path))
       }
       join(opener, row, path, volume, until: end)
     } catch {
-      deny([opener], error, "?")
+      deny([opener], error, EscapedText.encode(opener.file.name))
     }
   }
 
@@ -138,23 +144,31 @@ package final class GuardPost: VolumeGuard {
   /// A release that is called off, a restore that has just ended, a stub that the scan hasn't come to: the guard looks
   /// again when it is told to let the opener through.
   private func later(_ opener: WaitingOpener, until end: Duration) {
-    if opener.hasContent { return connection.answer(opener.request.token, .allow) }
-    engine.log.trace("no stub known", metadata: ["path": "\(opener.path)", "file": "\(opener.request.file)"])
+    if opener.hasContent(.trusted) { return connection.answer(opener.request.token, .allow) }
+    let shown = EscapedText.encode(opener.file.name)
+    engine.log.trace("no stub known", metadata: ["path": "\(shown)", "file": "\(opener.request.file)"])
     let now = clock.monotonic
     guard now < end else {
       let error = TierError(
         .notFound,
-        "tierd knows no such stub: is its volume served (tierctl status)? tierctl fsck looks for more")
-      return deny([opener], error, opener.path)
+        "the catalog has no such released file: is its volume served (tierctl status)? tierctl fsck looks for more"
+      )
+      return deny([opener], error, shown)
     }
+    requestExamination(for: opener)
+    let retry = Retry(opener: opener, at: now + Self.retryInterval, end: end, isAdmitted: false)
+    state.withLock { $0.again.append(retry) }
+  }
+
+  /// At the name by which it was opened: the catalog's may be an older one.
+  private func requestExamination(for opener: WaitingOpener) {
     for service in engine.volumeServices {
       guard let volume = service.volume, volume.isHome(of: opener.request.file),
-        let path = volume.relative(opener.path)
+        let path = volume.relative(opener.file.name)
       else { continue }
       volume.requestExamination(of: path)
       service.wake()
     }
-    state.withLock { $0.again.append((opener, now + Self.retryInterval, end)) }
   }
 
   private func join(
@@ -196,8 +210,9 @@ package final class GuardPost: VolumeGuard {
     case .failure(let error):
       if error.endsByItself, clock.monotonic < waiting.end {
         let at = clock.monotonic + Self.restoreInterval
+        for opener in waiting.openers { requestExamination(for: opener) }
         return state.withLock { state in
-          state.again += waiting.openers.map { ($0, at, waiting.end) }
+          state.again += waiting.openers.map { Retry(opener: $0, at: at, end: waiting.end, isAdmitted: true) }
         }
       }
       deny(waiting.openers, error, waiting.path)
@@ -261,27 +276,14 @@ package struct RecallCounters: Hashable, Sendable {
   }
 }
 
-extension WaitingOpener {
-  /// As its identity says now.
-  var hasContent: Bool {
-    var value = [UInt8](repeating: 0, count: 64)
-    // Only the state: the rest needn't fit.
-    var length = tier_get_attribute(file.raw, AttributeNames.identity, &value, value.count)
-    if length == -Int(ERANGE) {
-      value = [UInt8](repeating: 0, count: 64 << 10)
-      length = tier_get_attribute(file.raw, AttributeNames.identity, &value, value.count)
+extension CatalogFile {
+  fileprivate var obstacleToRestore: TierError? {
+    if isLost {
+      return TierError(
+        .targetCopyMissing, "its copy was found missing or wrong: tierctl verify or restore PATH looks again")
     }
-    guard length > 0 else { return false }
-    return value[..<length].withUnsafeBytes { IdentityState.peek($0)?.withholdsContent == false }
-  }
-
-  /// As it was opened; absolute.
-  var path: String {
-    var text = [UInt8](repeating: 0, count: 4096)
-    let length = text.withUnsafeMutableBytes { buffer in
-      tier_read_link(AT_FDCWD, "/proc/self/fd/\(file.raw)", buffer.baseAddress, buffer.count)
-    }
-    return String(decoding: text.prefix(max(0, length)), as: UTF8.self)
+    return heldReason == PlaceholderSettling.unknown
+      ? TierError(.fileSystem, PlaceholderSettling.unknown) : nil
   }
 }
 

@@ -11,6 +11,14 @@ extension Volume {
     return policy.restore
   }
 
+  /// Which stub the file becomes; nil where its policy asks for a placeholder, and none can stand here.
+  func stubAsked(for row: CatalogFile, at path: RelativePath) -> StandingStub? {
+    switch restoreRules(for: row, at: path).mode {
+    case .guard: stubMode.guardian == nil ? nil : .placeholder
+    case .auto, .link, .manual: .link
+    }
+  }
+
   /// Why a policy can't have its `restore.mode: guard` here; nil where it can.
   package var missingGuard: String? {
     guard case .links(let reason) = stubMode else { return nil }
@@ -44,12 +52,10 @@ extension Volume {
   }
 
   /// The path below the volume's root of an absolute one; nil where it isn't in the volume.
-  func relative(_ absolute: String) -> RelativePath? {
-    let bytes = Array(absolute.utf8)
-    guard bytes.starts(with: files.rootPath), bytes.dropFirst(files.rootPath.count).first == .slash else {
-      return nil
-    }
-    return RelativePath(Array(bytes.dropFirst(files.rootPath.count + 1)))
+  func relative(_ absolute: [UInt8]) -> RelativePath? {
+    guard absolute.starts(with: files.rootPath), absolute.dropFirst(files.rootPath.count).first == .slash
+    else { return nil }
+    return RelativePath(Array(absolute.dropFirst(files.rootPath.count + 1)))
   }
 }
 

@@ -19,13 +19,20 @@ struct Lingering {
   enum Place {
     /// The old inode under its hidden name, as it was right after the swap.
     case hidden(FileVersion)
-    /// The placeholder itself, under its lease, as it was once it was marked.
-    case itself(any OpenFile, FileStatus)
+    /// The file itself, under its lease, as it was once it was marked.
+    case itself(Placeholder, FileStatus)
   }
   var intent: Intent
   var place: Place
   /// On the monotonic clock.
   var until: Duration
+
+  /// Somebody waits for the file, who must not wait for the end of its time. (Who opens an old inode finds it under its
+  /// hidden name, too.)
+  var isWanted: Bool {
+    guard case .itself(let placeholder, _) = place else { return false }
+    return (try? placeholder.file.leaseIsUndisturbed(at: "release.isWanted")) != true
+  }
 }
 
 /// One way to release a file, and to take that back.
@@ -36,8 +43,6 @@ protocol ReleaseMethod {
   func free(_ item: Lingering) throws(TierError)
   /// Gives the file back as it was; its row, where nobody wrote to it since.
   func takeBack(_ item: Lingering) throws(TierError)
-  /// Somebody waits for the file, who must not wait for the end of its time.
-  func isWanted(_ item: Lingering) -> Bool
 }
 
 /// What can't be released just now, and why.

@@ -95,9 +95,6 @@ struct LinkRelease: ReleaseMethod {
     if let path = try volume.path(of: row) { volume.judge(&row, at: path) }
   }
 
-  /// Whoever opens the old inode finds it under its hidden name, too.
-  func isWanted(_ item: Lingering) -> Bool { false }
-
   private func putBack(_ intent: Intent) throws(TierError) {
     let recovery = LocalRecovery(volume: volume, log: log)
     let failure = try recovery.attempting(intent) { () throws(TierError) in

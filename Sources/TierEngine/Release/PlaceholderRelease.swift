@@ -23,31 +23,27 @@ struct PlaceholderRelease: ReleaseMethod {
         try file.file.status(at: "release.marked")
       }
     } catch {
-      try call(off: file.intent, placeholder)
+      try callOff(file.intent, placeholder)
       throw .kept("\(error)")
     }
     file.row.observe(marked)
     return Lingering(
-      intent: file.intent, place: .itself(file.file, marked),
+      intent: file.intent, place: .itself(placeholder, marked),
       until: volume.clock.monotonic + volume.tuning.linger)
   }
 
   func free(_ item: Lingering) throws(TierError) {
-    guard case .itself(let file, let marked) = item.place, let id = item.intent.file else { return }
-    guard var row = try volume.catalog.file(id), let copy = row.copy, let path = try volume.path(of: row)
-    else {
-      // Deleted meanwhile: the removal has its copy.
-      return try end(item, file)
-    }
-    let placeholder = Placeholder(volume: volume, copy: copy, file: file)
-    guard try isUntouched(file, marked) else { return try takeBack(item) }
+    guard case .itself(let placeholder, let marked) = item.place else { return }
+    guard var row = try row(of: item.intent, marked), let path = try volume.path(of: row),
+      try isUntouched(placeholder.file, marked)
+    else { return try takeBack(item) }
     let status = try wrapping("while freeing it") { () throws(SyscallError) in
       // Whoever comes now is held by the guard. It opens the file to ask about our own calls, and must not wait for
       // our lease.
-      try file.dropLease(at: "release.dropLease")
+      try placeholder.file.dropLease(at: "release.dropLease")
       return try placeholder.empty(modified: marked.modified, accessed: marked.accessed)
     }
-    file.close()
+    placeholder.file.close()
     row.state = .released
     row.observe(status)
     volume.judge(&row, at: path)
@@ -65,39 +61,28 @@ struct PlaceholderRelease: ReleaseMethod {
   }
 
   func takeBack(_ item: Lingering) throws(TierError) {
-    guard case .itself(let file, let marked) = item.place, let id = item.intent.file else { return }
-    guard let row = try volume.catalog.file(id), let copy = row.copy else { return try end(item, file) }
-    let placeholder = Placeholder(volume: volume, copy: copy, file: file)
-    try call(off: item.intent, placeholder, as: marked)
-  }
-
-  func isWanted(_ item: Lingering) -> Bool {
-    guard case .itself(let file, _) = item.place else { return false }
-    return (try? file.leaseIsUndisturbed(at: "release.isWanted")) != true
+    guard case .itself(let placeholder, _) = item.place else { return }
+    try callOff(item.intent, placeholder)
   }
 
   /// Nothing was freed: the file says again that it holds its content. Durably, so that a crash doesn't bring the mark
   /// back over what an app writes next.
-  private func call(off intent: Intent, _ placeholder: Placeholder, as marked: FileStatus? = nil)
-    throws(TierError)
-  {
+  private func callOff(_ intent: Intent, _ placeholder: Placeholder) throws(TierError) {
     let recovery = LocalRecovery(volume: volume, log: log)
     defer { placeholder.file.close() }
     let failure = try recovery.attempting(intent) { () throws(TierError) in
       let status = try wrapping("while calling its release off") { () throws(SyscallError) in
-        try placeholder.mark(.archived, at: "release.markArchived")
-        try placeholder.file.sync(at: "release.syncArchived")
-        return try placeholder.file.status(at: "release.calledOff")
+        try placeholder.fill()
       }
-      try settle(intent, status, as: marked)
+      try settle(intent, status)
     }
     if let failure { throw failure }
   }
 
   /// Still what was archived, if it has its time and its one name: the mark moved only ctime.
-  private func settle(_ intent: Intent, _ status: FileStatus, as marked: FileStatus?) throws(TierError) {
+  private func settle(_ intent: Intent, _ status: FileStatus) throws(TierError) {
     var changes: [CatalogChange] = []
-    if let id = intent.file, var row = try volume.catalog.file(id), let path = try volume.path(of: row) {
+    if var row = try row(of: intent, status), let path = try volume.path(of: row) {
       let isClean = status.links == 1 && (intent.version.map(status.version.hasSameContent) ?? false)
       row.state = isClean ? .archived : .resident
       row.observe(status)
@@ -108,8 +93,11 @@ struct PlaceholderRelease: ReleaseMethod {
     if let id = intent.id { try volume.catalog.finish([id], applying: changes) }
   }
 
-  private func end(_ item: Lingering, _ file: any OpenFile) throws(TierError) {
-    file.close()
-    if let id = item.intent.id { try volume.catalog.finish([id], applying: []) }
+  /// Nil where the file was deleted, or something else has its name, and with it the row, by now.
+  private func row(of intent: Intent, _ file: FileStatus) throws(TierError) -> CatalogFile? {
+    guard let id = intent.file, let row = try volume.catalog.file(id), row.version.inode == file.inode,
+      row.copy?.archiveID == intent.archiveID
+    else { return nil }
+    return row
   }
 }

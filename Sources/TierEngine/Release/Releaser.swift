@@ -16,27 +16,30 @@ final class Releaser {
   private let links: LinkRelease
   private let placeholders: PlaceholderRelease?
   private let log: Logger
+  private let watch: LingerWatch?
+  /// Bytes that somebody waits for, less what lingers: freed by and by (`roomTurn`).
+  private var wantedRoom: Int64 = 0
   private var lingering: [Lingering] = []
   private var isAboveHigh = false
 
-  init(volume: Volume, links: SymlinkStub, log: Logger) {
+  /// `wake` is called from another thread, where somebody waits for what lingers.
+  init(volume: Volume, links: SymlinkStub, log: Logger, wake: @escaping @Sendable () -> Void)
+    throws(TierError)
+  {
     self.volume = volume
+    watch = volume.stubMode.guardian == nil ? nil : try LingerWatch(wake)
     self.links = LinkRelease(volume: volume, stubs: links, log: log)
     placeholders = volume.stubMode.guardian.map {
       PlaceholderRelease(volume: volume, guardian: $0, log: log)
     }
     self.log = log
+    watch?.start()
   }
+
+  deinit { watch?.end() }
 
   /// When what lingers is to be looked at again, on the monotonic clock.
-  var nextLinger: Duration? {
-    guard let end = lingering.map(\.until).min() else { return nil }
-    let isWaitedFor = lingering.contains { if case .itself = $0.place { true } else { false } }
-    return isWaitedFor ? min(end, volume.clock.monotonic + Self.lookInterval) : end
-  }
-
-  /// Who opens a file that lingers under its lease waits so long.
-  private static let lookInterval = Duration.milliseconds(50)
+  var nextLinger: Duration? { lingering.map(\.until).min() }
 
   /// What one turn came to. The volume's thread must hear events in between, and the freed files' blocks are
   /// really free only once they lingered: so a turn is short.
@@ -59,20 +62,23 @@ final class Releaser {
     return coldest.isEmpty ? .stuck : .more
   }
 
-  /// The coldest go, as many as are needed: they are free once they lingered.
-  func makeRoom(_ bytes: Int64) throws(TierError) {
+  /// For what is to be restored. What lingers is free soon.
+  func wantRoom(_ bytes: Int64) {
     guard volume.configuration.releases == .automatic else { return }
-    var missing = bytes
-    while missing > 0, lingering.count < Self.lingeringMax {
-      let coldest = try volume.catalog.coldestFiles(in: volume.id, now: volume.clock.now, limit: 8)
-      let freed = release(coldest).reduce(Int64(0)) { sum, outcome in
-        if case .released(_, let bytes) = outcome { sum + bytes } else { sum }
-      }
-      if coldest.isEmpty { return }
-      missing -= freed
-    }
+    wantedRoom = max(wantedRoom, bytes - lingeringBytes)
   }
 
+  /// A part of what is wanted: the coldest go. True where more is to do.
+  func roomTurn() throws(TierError) -> Bool {
+    guard wantedRoom > 0, lingering.count < Self.lingeringMax else { return false }
+    let coldest = try volume.catalog.coldestFiles(
+      in: volume.id, now: volume.clock.now, limit: Self.roomTurnFiles)
+    for case .released(_, let bytes) in release(coldest) { wantedRoom -= bytes }
+    if coldest.isEmpty { wantedRoom = 0 }
+    return wantedRoom > 0
+  }
+
+  private static let roomTurnFiles = 8
   static let turnFiles = 64
   /// Each may keep a file open.
   private static let lingeringMax = 1024
@@ -80,12 +86,13 @@ final class Releaser {
   /// From the high watermark on until the low one. What lingers counts as free already.
   private func isTooFull(_ space: FileSystemSpace) -> Bool {
     guard space.total > 0 else { return false }
-    let going = lingering.reduce(Int64(0)) { $0 + ($1.intent.version?.size ?? 0) }
-    let used = 1 - Double(space.available + going) / Double(space.total)
+    let used = 1 - Double(space.available + lingeringBytes) / Double(space.total)
     if used >= volume.configuration.highWatermark { isAboveHigh = true }
     if used <= volume.configuration.lowWatermark { isAboveHigh = false }
     return isAboveHigh
   }
+
+  private var lingeringBytes: Int64 { lingering.reduce(0) { $0 + ($1.intent.version?.size ?? 0) } }
 
   func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] {
     rows.compactMap { row in
@@ -112,17 +119,14 @@ final class Releaser {
     if try volume.isHeldOpen(path, at: "release.isHeldOpen") {
       return hold(id, path, "a process has it open")
     }
-    let method: any ReleaseMethod
-    let access: OpenAccess
-    switch (volume.restoreRules(for: row, at: path).mode, placeholders) {
-    case (.guard, nil): return hold(id, path, volume.missingGuard ?? "", retryAfter: .seconds(3600))
-    case (.guard, let placeholders?): (method, access) = (placeholders, .readWrite)
-    case (.auto, _), (.link, _), (.manual, _): (method, access) = (links, .read)
+    guard let stub = volume.stubAsked(for: row, at: path) else {
+      return hold(id, path, volume.missingGuard ?? "", retryAfter: .seconds(3600))
     }
+    let (method, access) = method(for: stub)
     guard let file = try volume.openForRelease(path, access) else {
       return hold(id, path, "it changed, or is a program that runs")
     }
-    // A placeholder's stays open, and keeps its lease, while it lingers.
+    // One that becomes a placeholder stays open, and keeps its lease, while it lingers.
     var isKept = false
     defer { if !isKept { file.close() } }
     guard try volume.isAlone(file, at: "release.lease") else {
@@ -150,7 +154,10 @@ final class Releaser {
       guard error.isOfOnePlace else { throw error }
       return hold(id, path, error.message)
     }
-    if case .itself = item.place { isKept = true }
+    if case .itself = item.place {
+      isKept = true
+      watch?.add(file)
+    }
     row = leaving.row
     row.state = .released
     row.heldReason = nil
@@ -196,8 +203,15 @@ final class Releaser {
 
   // MARK: Linger and free
 
-  private func method(of item: Lingering) -> any ReleaseMethod {
-    if case .itself = item.place, let placeholders { placeholders } else { links }
+  private func method(for stub: Volume.StandingStub) -> (any ReleaseMethod, OpenAccess) {
+    if stub == .placeholder, let placeholders { (placeholders, .readWrite) } else { (links, .read) }
+  }
+
+  /// The caller frees it, or gives it back; nobody else touches its file from here on.
+  private func end(of item: Lingering) -> any ReleaseMethod {
+    guard case .itself(let placeholder, _) = item.place else { return links }
+    watch?.remove(placeholder.file)
+    return method(for: .placeholder).0
   }
 
   /// Frees what has lingered long enough, and gives back what somebody waits for. `ending`, as on shutdown: what is
@@ -207,18 +221,19 @@ final class Releaser {
     let all = lingering
     lingering = []
     for item in all {
-      let isWanted = method(of: item).isWanted(item)
+      let isWanted = item.isWanted
       guard ending || isWanted || item.until <= now else {
         lingering.append(item)
         continue
       }
       if ending, case .hidden = item.place { continue }
+      let method = end(of: item)
       try volume.committing { () throws(TierError) in
         _ = try LocalRecovery(volume: volume, log: log).attempting(item.intent) { () throws(TierError) in
           if ending || isWanted {
-            try method(of: item).takeBack(item)
+            try method.takeBack(item)
           } else {
-            try method(of: item).free(item)
+            try method.free(item)
           }
         }
       }
@@ -229,8 +244,9 @@ final class Releaser {
   func takeBack(_ id: FileID, pinUntil: Timestamp?) throws(TierError) -> Bool {
     guard let index = lingering.firstIndex(where: { $0.intent.file == id }) else { return false }
     let item = lingering.remove(at: index)
+    let method = end(of: item)
     try volume.committing { () throws(TierError) in
-      try method(of: item).takeBack(item)
+      try method.takeBack(item)
       guard var row = try volume.catalog.file(id) else { return }
       row.lastUsed = volume.clock.now
       row.pinnedUntil = pinUntil ?? row.pinnedUntil

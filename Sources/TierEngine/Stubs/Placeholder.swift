@@ -74,28 +74,37 @@ extension Volume {
     return value.flatMap { try? IdentityRecord.parse($0) }
   }
 
-  /// True where the name holds the stub of just this copy, of whichever kind.
-  func isStub(_ path: RelativePath, of id: ArchiveID, at site: CallSite) throws(TierError) -> Bool {
+  enum StandingStub { case link, placeholder }
+
+  /// The stub of just this copy that has the name; nil where something else has it.
+  func stub(at path: RelativePath, of id: ArchiveID, at site: CallSite) throws(TierError) -> StandingStub? {
     try wrapping("while looking at its stub") { () throws(SyscallError) in
-      guard let status = try files.status(of: path, at: site),
-        status.kind == .symlink || status.kind == .regular
-      else { return false }
+      guard let status = try files.status(of: path, at: site) else { return nil }
+      guard status.kind == .symlink || (isPrivileged && status.kind == .regular) else { return nil }
       if isPrivileged, let value = try files.attribute(identityAttribute, of: path, at: site),
         let record = try? IdentityRecord.parse(value)
       {
-        return record.archiveID == id && (status.kind == .symlink || record.state.withholdsContent)
+        guard record.archiveID == id else { return nil }
+        if status.kind == .symlink { return .link }
+        return record.state.withholdsContent ? .placeholder : nil
       }
-      guard status.kind == .symlink else { return false }
-      return StubLink.parse(try files.readLink(path, at: site))?.archiveID == id
+      guard status.kind == .symlink else { return nil }
+      return StubLink.parse(try files.readLink(path, at: site))?.archiveID == id ? .link : nil
     }
   }
 
-  /// True where a placeholder of just this copy stands.
+  func isStub(_ path: RelativePath, of id: ArchiveID, at site: CallSite) throws(TierError) -> Bool {
+    try stub(at: path, of: id, at: site) != nil
+  }
+
   func isPlaceholder(_ path: RelativePath, of id: ArchiveID, at site: CallSite) throws(TierError) -> Bool {
-    let status = try wrapping("while looking at its stub") { () throws(SyscallError) in
-      try files.status(of: path, at: site)
-    }
-    guard status?.kind == .regular else { return false }
-    return try isStub(path, of: id, at: site)
+    try stub(at: path, of: id, at: site) == .placeholder
+  }
+
+  /// Whoever opens it from the return on is asked about, also where it was found resident once.
+  func guardPlaceholder(at path: RelativePath) throws(TierError) {
+    guard let guardian = stubMode.guardian, let file = try openForRelease(path, .read) else { return }
+    defer { file.close() }
+    try guardian.stubbing(file)
   }
 }

@@ -7,10 +7,10 @@ import TierLinux
 struct PlaceholderConversion {
   let volume: Volume
   let links: SymlinkStub
-  let log: Logger
 
-  /// All of the volume's. Does nothing where it never had any.
-  func run() throws(TierError) {
+  /// All that the catalog knows of, at once; what was renamed unseen, the scan comes to. Does nothing where the volume
+  /// never had any.
+  func run(_ log: Logger) throws(TierError) {
     guard try volume.hasPlaceholders() else { return }
     var after: FileID?
     var converted = 0
@@ -27,7 +27,6 @@ struct PlaceholderConversion {
       guard let last = page.last else { break }
       after = last.id
     }
-    // Others may turn up under other names: whether there are any is asked at each start.
     if converted > 0 {
       log.warning(
         "placeholders became links: no guard stands before them",
@@ -37,56 +36,58 @@ struct PlaceholderConversion {
     }
   }
 
-  private func convert(_ known: CatalogFile) throws(TierError) -> Bool {
+  /// For a caller that is committing. False where no placeholder of the row's stands, or it stays one: then its row
+  /// says why.
+  func convert(_ known: CatalogFile) throws(TierError) -> Bool {
     guard let id = known.id, var row = try volume.catalog.file(id), let copy = row.copy,
       let path = try volume.path(of: row),
-      try volume.isPlaceholder(path, of: copy.archiveID, at: "convert.isPlaceholder")
+      try volume.stub(at: path, of: copy.archiveID, at: "convert.stub") == .placeholder
     else { return false }
     if try volume.obstacleToHiding(copy.archiveID) != nil { return false }
     // Without a guard somebody may have written to it, which moves its time. Not opened: a guard that lives on, but has
     // no client, would hold tierd itself.
-    let empty = try wrapping("while making a link of a placeholder") { () throws(SyscallError) in
-      try volume.files.status(of: path, at: "convert.look")
-    }
+    let empty = try look(path, at: "convert.look")
     guard let empty, empty.version.hasSameContent(as: row.version), copy.proof == .proven, !row.isLost else {
-      throw TierError(.fileSystem, PlaceholderSettling.unknown, path: volume.absolute(path))
-    }
-    let hidden = volume.renewalPath(copy.archiveID)
-    let stub = try links.make(copy, of: row, at: hidden, in: volume)
-    let isOurs = try wrapping("while making a link of a placeholder") { () throws(SyscallError) in
-      try volume.files.swap(hidden, with: path, at: "convert.exchange")
-      return try volume.files.status(of: hidden, at: "convert.status")?.version.hasSameContent(
-        as: empty.version)
-        ?? false
-    }
-    guard isOurs, try volume.isPlaceholder(hidden, of: copy.archiveID, at: "convert.isOurs") else {
-      try wrapping("while making a link of a placeholder") { () throws(SyscallError) in
-        try volume.files.swap(hidden, with: path, at: "convert.exchangeBack")
-        try volume.files.unlink(hidden, at: "convert.unlinkLink")
+      if !PlaceholderSettling.isUnknown(row.heldReason) {
+        volume.noteWhileCommitting(id, reason: PlaceholderSettling.unknown)
       }
       return false
     }
-    try wrapping("while making a link of a placeholder") { () throws(SyscallError) in
-      try volume.files.unlink(hidden, at: "convert.unlink")
+    let hidden = volume.renewalPath(copy.archiveID)
+    let stub = try links.make(copy, of: row, at: hidden, in: volume)
+    try exchange(hidden, path, at: "convert.exchange")
+    let out = try look(hidden, at: "convert.status")
+    guard out?.version.hasSameContent(as: empty.version) == true,
+      try volume.stub(at: hidden, of: copy.archiveID, at: "convert.isOurs") == .placeholder
+    else {
+      try exchange(hidden, path, at: "convert.exchangeBack")
+      try unlink(hidden, at: "convert.unlinkLink")
+      return false
+    }
+    try unlink(hidden, at: "convert.unlink")
+    try converting { () throws(SyscallError) in
       try volume.files.syncDirectory(path.parent, at: "convert.syncParent")
     }
     row.observeStub(stub)
+    row.heldReason = nil
     volume.judge(&row, at: path)
     try volume.catalog.apply([.put(row)])
     return true
   }
-}
 
-extension Volume {
-  static func placeholderKey(_ name: String) -> String { "volume/\(name)/placeholders" }
+  private func look(_ path: RelativePath, at site: CallSite) throws(TierError) -> FileStatus? {
+    try converting { () throws(SyscallError) in try volume.files.status(of: path, at: site) }
+  }
 
-  private var placeholderKey: String { Self.placeholderKey(name) }
+  private func exchange(_ hidden: RelativePath, _ path: RelativePath, at site: CallSite) throws(TierError) {
+    try converting { () throws(SyscallError) in try volume.files.swap(hidden, with: path, at: site) }
+  }
 
-  /// Whether it may have any: then its guard is needed, whatever the policies say now.
-  func hasPlaceholders() throws(TierError) -> Bool { try catalog.setting(placeholderKey) != nil }
+  private func unlink(_ path: RelativePath, at site: CallSite) throws(TierError) {
+    try converting { () throws(SyscallError) in try volume.files.unlink(path, at: site) }
+  }
 
-  /// Before the first one is made.
-  func notePlaceholders() throws(TierError) {
-    if try !hasPlaceholders() { try catalog.setSetting(placeholderKey, to: [0x31]) }
+  private func converting<Result>(_ body: () throws(SyscallError) -> Result) throws(TierError) -> Result {
+    try wrapping("while making a link of a placeholder", body)
   }
 }

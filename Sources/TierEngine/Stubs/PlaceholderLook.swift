@@ -22,26 +22,40 @@ struct PlaceholderLook {
   private func look(_ seen: inout CatalogFile, _ copy: ArchivedCopy, _ status: FileStatus) throws(TierError)
     -> Bool
   {
-    let identity = try volume.identity(of: path, at: "placeholder.identity")
-    if let identity {
-      guard identity.archiveID == copy.archiveID else { return false }
-      guard identity.state.withholdsContent else {
-        // Its content is back, and the row was not written.
-        seen.state = .resident
-        seen.observe(status)
-        return true
-      }
-      guard holdsMore(seen, status), try !isUnderWay(seen) else {
-        seen.observe(status)
-        return true
-      }
-    } else {
-      // A stub that lost its mark has its size and holds nothing; a new file of the same number doesn't.
-      guard volume.isPrivileged, status.size == copy.size else { return false }
+    guard let identity = try volume.identity(of: path, at: "placeholder.identity") else {
+      // A stub that lost its mark still has its size; a new file of the same number seldom does.
+      guard volume.isPrivileged, status.size == copy.size, try !isUnderWay(seen) else { return false }
+      // A person took the mark away, to keep what is in it.
+      if PlaceholderSettling.isUnknown(seen.heldReason) { return false }
+      let settling = PlaceholderSettling(volume: volume, path: path, copy: copy)
+      volume.noteOwnUse(of: path)
+      guard let outcome = try settling.lookWithoutMark(as: seen) else { return false }
+      take(outcome, &seen, copy, status)
+      return true
     }
-    let isCopySure = identity != nil && copy.proof == .proven && !seen.isLost
+    guard identity.archiveID == copy.archiveID else { return false }
+    guard identity.state.withholdsContent else {
+      // Its content is back, and the row was not written.
+      seen.state = .resident
+      seen.observe(status)
+      return true
+    }
+    guard holdsMore(seen, status), try !isUnderWay(seen) else {
+      seen.observe(status)
+      return true
+    }
     volume.noteOwnUse(of: path)
-    switch try PlaceholderSettling(volume: volume, path: path, copy: copy).look(isCopySure: isCopySure) {
+    let settling = PlaceholderSettling(volume: volume, path: path, copy: copy)
+    let isCopySure = copy.proof == .proven && !seen.isLost
+    take(try settling.look(isCopySure: isCopySure), &seen, copy, status)
+    return true
+  }
+
+  private func take(
+    _ outcome: PlaceholderSettling.Outcome, _ seen: inout CatalogFile, _ copy: ArchivedCopy,
+    _ status: FileStatus
+  ) {
+    switch outcome {
     case .released(let now):
       seen.heldReason = nil
       seen.observe(now)
@@ -50,12 +64,10 @@ struct PlaceholderLook {
         now.size == copy.size && now.modified == copy.modified && now.links == 1 ? .archived : .resident
       seen.observe(now)
     case .unknown(let reason):
-      if identity == nil { return false }
       seen.heldReason = reason
       seen.observe(status)
     case .busy: break
     }
-    return true
   }
 
   /// Something, or all that it should: it was cut to nothing where the guard isn't asked.

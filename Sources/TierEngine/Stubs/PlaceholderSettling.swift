@@ -42,6 +42,43 @@ struct PlaceholderSettling {
     }
   }
 
+  /// For one that has the stub's inode and size, but no mark (any more). Nil where it is another file. Whoever opens it
+  /// is held before anything is concluded: until now he was let through.
+  func lookWithoutMark(as row: CatalogFile) throws(TierError) -> Outcome? {
+    guard let file = try volume.openForRelease(path, .readWrite) else { return .busy }
+    defer { file.close() }
+    guard try isAlone(file) else { return .busy }
+    let placeholder = Placeholder(volume: volume, copy: copy, file: file)
+    let (status, isFull) = try wrapping("while looking at what it holds") { () throws(SyscallError) in
+      let status = try file.status(at: "settle.unmarked")
+      return (status, try file.dataRange(from: 0, at: "settle.data") == 0..<status.size)
+    }
+    let hasOldTime = status.modified == row.version.modified
+    // All of it was written since: nothing of the stub is left.
+    if isFull, !hasOldTime { return nil }
+    try wrapping("while marking it again") { () throws(SyscallError) in
+      try placeholder.mark(.released, at: "settle.markAgain")
+      try file.sync(at: "settle.syncMark")
+    }
+    try volume.stubMode.guardian?.stubbing(file)
+    return try wrapping("while looking at what it holds") { () throws(SyscallError) in
+      switch try placeholder.content() {
+      case .whole: return .archived(try placeholder.fill())
+      case .none where hasOldTime:
+        return .released(try placeholder.empty(modified: status.modified, accessed: status.accessed))
+      case .other where isFull:
+        try file.removeAttribute(volume.identityAttribute, at: "settle.unmark")
+        return nil
+      // Cut and made long again, or written to in part, while nobody was asked: an app's, or a new file that was given
+      // the stub's number and size. Either way some of it is in no other place.
+      case .none, .other: return .unknown(Self.unknown)
+      }
+    }
+  }
+
+  /// True of a row's reason that says so, whoever wrote it down.
+  static func isUnknown(_ reason: String?) -> Bool { reason?.contains(unknown) == true }
+
   /// What a release or restore of ours left that was cut off. The copy on the target is proven, or it had not begun.
   func finish(_ intent: Intent) throws(TierError) -> Outcome {
     let identity = try volume.identity(of: path, at: "settle.identity")
@@ -74,9 +111,9 @@ struct PlaceholderSettling {
   }
 
   static let unknown =
-    "something was written to the stub while no guard stood before it, and its content isn't what was archived: it "
-    + "stays as it is and can't be opened. Its copy on the target is unharmed: copy that over the file, or delete the "
-    + "file and undelete it"
+    "something was written to the released file while no guard stood before it: it stays as it is, and can't be opened. "
+    + "To have what was archived, rm FILE, then tierctl undelete FILE; to keep what is in it now, "
+    + "setfattr -x trusted.tierd FILE"
 }
 
 extension Placeholder {

@@ -84,8 +84,16 @@ struct Adopter {
       file.observeStub(entry.status)
       volume.judge(&file, at: path)
       settled.append(.put(file))
+      if entry.status.kind == .regular { try take(placeholder: path) }
     }
     try volume.catalog.apply(settled)
+  }
+
+  /// One that wasn't known here: it may have been found resident before its mark came, as from a backup. Where no guard
+  /// stands, the next look makes it a link.
+  private func take(placeholder path: RelativePath) throws(TierError) {
+    try volume.guardPlaceholder(at: path)
+    if volume.stubMode.guardian == nil { volume.requestExamination(of: path) }
   }
 
   /// Anybody can write a link's text. It is believed of the file's own owner only, and within its policy: else an
@@ -153,6 +161,7 @@ struct Adopter {
     var isStub = entry.status.kind == .symlink
     if !isStub, let id = file.copy?.archiveID {
       isStub = try volume.isPlaceholder(path, of: id, at: "adopt.isPlaceholder")
+      if isStub { try take(placeholder: path) }
     }
     if isStub {
       file.state = .released

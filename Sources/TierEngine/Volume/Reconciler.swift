@@ -5,11 +5,13 @@ import TierCore
 struct Reconciler {
   let volume: Volume
   let adopter: Adopter
+  private let conversion: PlaceholderConversion
   /// Called with what the catalog knows and the directory no longer shows; judged later (`MissingNames`).
   let missing: (RelativePath) -> Void
 
-  init(volume: Volume, missing: @escaping (RelativePath) -> Void) {
+  init(volume: Volume, links: SymlinkStub, missing: @escaping (RelativePath) -> Void) {
     self.volume = volume
+    conversion = PlaceholderConversion(volume: volume, links: links)
     adopter = Adopter(volume: volume)
     self.missing = missing
   }
@@ -110,11 +112,12 @@ struct Reconciler {
   ) throws(TierError) -> Bool {
     switch entry.status.kind {
     case .regular:
-      if let row, row.version.inode == entry.status.inode {
+      if let row = try withholding(row, entry.status, at: path), row.version.inode == entry.status.inode {
         if row.state != .released {
           changes += known(row, entry.status, at: path)
           return false
         }
+        if volume.stubMode.guardian == nil, try conversion.convert(row) { return true }
         if let seen = try PlaceholderLook(volume: volume, path: path).changes(to: row, entry.status) {
           changes += seen
           return false
@@ -130,6 +133,22 @@ struct Reconciler {
       if row != nil { missing(path) }
     }
     return false
+  }
+
+  /// The row of a file that changed, as a released one's where the file says that its content is on the target: it came
+  /// back as a placeholder, from a backup or with a catalog's, and what it holds must never be archived.
+  private func withholding(_ row: CatalogFile?, _ status: FileStatus, at path: RelativePath) throws(TierError)
+    -> CatalogFile?
+  {
+    guard var row, row.state != .released, row.version != status.version, volume.isPrivileged,
+      let identity = try volume.identity(of: path, at: "reconcile.identity"), identity.state.withholdsContent
+    else { return row }
+    // Another one's: nothing that the row knows is this file's.
+    guard identity.archiveID == row.copy?.archiveID else { return nil }
+    try volume.guardPlaceholder(at: path)
+    row.state = .released
+    row.allocated = 0
+    return row
   }
 
   private func known(_ row: CatalogFile, _ status: FileStatus, at path: RelativePath) -> [CatalogChange] {

@@ -25,6 +25,8 @@ package final class Volume: Sendable {
   private let openedByUs = Mutex(OwnUses())
   private let examinations = Mutex<Set<RelativePath>>([])
   let unfinished = Unfinished()
+  /// In this life.
+  let placeholdersAreNoted = Atomic(false)
 
   /// tierd's own folder at the volume's root; apps never see their files move through theirs.
   package static let ownFolder = RelativePath(".tierd")!

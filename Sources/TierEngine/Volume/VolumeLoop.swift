@@ -21,6 +21,7 @@ final class VolumeLoop {
   /// Of a command; it ends this life of the volume as any other error does.
   private var failure: TierError?
   private let releaser: Releaser
+  private(set) var isMakingRoom = false
 
   init(service: VolumeService, volume: Volume, watcher: any Watcher) throws(TierError) {
     self.service = service
@@ -30,10 +31,14 @@ final class VolumeLoop {
     let clock = volume.clock
     let missing = MissingNames()
     self.missing = missing
-    reconciler = Reconciler(volume: volume) { missing.add($0, now: clock.monotonic) }
+    reconciler = Reconciler(volume: volume, links: service.engine.linkStubs) {
+      missing.add($0, now: clock.monotonic)
+    }
     hints = HintTable(quiet: volume.configuration.settle, maximumWait: volume.configuration.settle * 12)
     nextRetry = clock.monotonic + volume.tuning.busyRetry
-    releaser = Releaser(volume: volume, links: service.engine.linkStubs, log: service.engine.log)
+    releaser = try Releaser(volume: volume, links: service.engine.linkStubs, log: service.engine.log) {
+      [weak service] in service?.wake()
+    }
     let known = try volume.catalog.openVolume(named: volume.name).scan
     lastScan = known.lastCompleted
     // Whatever happened while nobody watched, only a scan can tell.
@@ -114,9 +119,10 @@ final class VolumeLoop {
 
   func release(_ rows: [CatalogFile]) -> [ReleaseOutcome] { releaser.release(rows) }
 
-  func makeRoom(_ bytes: Int64) {
-    do throws(TierError) { try releaser.makeRoom(bytes) } catch { failure = error }
-  }
+  func wantRoom(_ bytes: Int64) { releaser.wantRoom(bytes) }
+
+  /// A part of what is wanted.
+  func makeRoom() throws(TierError) { isMakingRoom = try releaser.roomTurn() }
 
   /// False where the file doesn't linger. A release that can't be finished is tried again for it, so that the target
   /// can give the file back.
@@ -146,6 +152,7 @@ final class VolumeLoop {
     if scan != nil || needsScan != nil || isRescanDue { try scanSlice() }
     if scan == nil, needsScan == nil { try judgeMissing(grace: volume.tuning.missingGrace) }
     try finishLingering()
+    try makeRoom()
     if now >= nextHousekeeping {
       nextHousekeeping = now + min(.seconds(10), volume.configuration.settle)
       try housekeeping()
@@ -154,7 +161,7 @@ final class VolumeLoop {
 
   private func timeout() -> Duration {
     let now = volume.clock.monotonic
-    if needsScan != nil || (scan != nil && scan?.reason.isEmpty == false) { return .zero }
+    if isMakingRoom || needsScan != nil || (scan != nil && scan?.reason.isEmpty == false) { return .zero }
     var wait = nextHousekeeping - now
     if scan != nil { wait = min(wait, scanDebt) }
     if let due = hints.nextDue { wait = min(wait, due - now) }

@@ -20,6 +20,12 @@ extension Volume {
     if let error = try incompleteness(configuration, files) { throw error }
     try checkMarker(configuration, row: row, files: files, catalog: catalog)
     let attribute = try identityAttribute(files)
+    if attribute != AttributeNames.identity, try hasPlaceholders(files) {
+      throw unavailable(
+        configuration,
+        "holds files whose content is only on the target (placeholders), and only root can tell which: run tierd as "
+          + "root (CAP_SYS_ADMIN), as before")
+    }
     let epoch = Epoch(row.epoch.value + 1)
     try catalog.setEpoch(epoch, of: row.id)
     return Volume(

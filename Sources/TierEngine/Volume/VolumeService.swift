@@ -153,7 +153,7 @@ package final class VolumeService: Sendable {
     if let problem = volume.guardProblem { engine.log.error("\(problem)") }
     try LocalRecovery(volume: volume, log: engine.log).run()
     if volume.stubMode.guardian == nil {
-      try PlaceholderConversion(volume: volume, links: engine.linkStubs, log: engine.log).run()
+      try PlaceholderConversion(volume: volume, links: engine.linkStubs).run(engine.log)
     }
     let watcher = try ports.makeWatcher(files)
     defer {
@@ -171,8 +171,9 @@ package final class VolumeService: Sendable {
       return .links(because: "clients of GlusterFS cache what a placeholder's holes look like")
     }
     let asks = engine.policies.current.policies(in: configuration.name).contains { $0.restore.mode == .guard }
-    let has = (try? engine.catalog.setting(Volume.placeholderKey(configuration.name))) != nil
+    let has = try Volume.hasPlaceholders(files)
     if !asks, !has { return .links(because: StubMode.notAsked) }
+    if let obstacle = try Volume.obstacleToPlaceholders(files) { return .links(because: obstacle) }
     do throws(TierError) {
       let root = try wrapping("while looking for its file system") { () throws(SyscallError) in
         try files.status(of: .root, at: "volume.guardedRoot")
@@ -184,6 +185,7 @@ package final class VolumeService: Sendable {
       state.withLock { $0.lacksGuard = false }
       return .placeholders(post)
     } catch {
+      if error.code == .volumeUnavailable { throw error }
       // A guard that is just being started again: links are for good, so not at the first failure.
       let isFirst = state.withLock { state in
         defer { state.lacksGuard = true }

@@ -66,6 +66,12 @@ final class Archiver {
         hold(row, volume, path, "it changed just now")
         return nil
       }
+      guard try !isWithholding(file, volume) else {
+        file.close()
+        volume.requestExamination(of: path)
+        hold(row, volume, path, "it says that its content is on a target: what it holds here is no content")
+        return nil
+      }
       guard try !file.isOpenForWriting(at: "archive.probe") else {
         file.close()
         hold(row, volume, path, "a process has it open for writing", retryAfter: busy)
@@ -85,6 +91,14 @@ final class Archiver {
       }
       return nil
     }
+  }
+
+  /// Whatever the catalog says: a placeholder's holes are never copied.
+  private func isWithholding(_ file: any OpenFile, _ volume: Volume) throws(SyscallError) -> Bool {
+    guard volume.isPrivileged,
+      let identity = try file.attribute(volume.identityAttribute, at: "archive.identity")
+    else { return false }
+    return identity.withUnsafeBytes { IdentityState.peek($0)?.withholdsContent == true }
   }
 
   private func prepared(

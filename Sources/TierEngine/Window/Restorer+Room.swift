@@ -3,15 +3,16 @@ import TierCore
 import TierLinux
 
 extension Restorer {
-  /// Room for one more file besides those promised, if need be by releasing colder ones.
-  func reserve(_ bytes: Int64, besides promised: Int64, on volume: Volume, _ path: RelativePath)
-    throws(TierError)
-  {
+  /// Room for one more file besides those promised, if need be by releasing colder ones. `patience`: on the machine's
+  /// monotonic clock.
+  func reserve(
+    _ bytes: Int64, besides promised: Int64, on volume: Volume, _ path: RelativePath, until patience: Duration
+  ) throws(TierError) {
     let needed = promised + bytes + volume.tuning.reserve
     var space = try freeSpace(of: volume)
     if space.available < needed {
       run.engine.makeRoom(needed - space.available, on: volume)
-      for _ in 0..<(volume.tuning.roomPatience.components.seconds * 10) where space.available < needed {
+      while space.available < needed, SystemClock().monotonic < patience {
         usleep(100_000)
         space = try freeSpace(of: volume)
       }

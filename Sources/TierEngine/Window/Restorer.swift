@@ -9,7 +9,7 @@ struct Restorer {
   let run: WindowRun
   let session: any TargetSession
 
-  private struct Wanted {
+  struct Wanted {
     /// All who wait for this file: one transfer serves them.
     var orders: [RestoreOrder]
     var row: CatalogFile
@@ -23,7 +23,7 @@ struct Restorer {
     var hidden: RelativePath { volume.hiddenPath(copy.archiveID) }
   }
 
-  private struct Prepared {
+  struct Prepared {
     let wanted: Wanted
     /// The one that is filled.
     let file: any OpenFile
@@ -54,6 +54,8 @@ struct Restorer {
     var batch: [ArchiveID: Wanted] = [:]
     // Copies of one stub share their content on the target: one after the other.
     var later: [RestoreOrder] = []
+    // For room: all of them together, as the target is awake meanwhile.
+    let patience = SystemClock().monotonic + run.engine.tuning.roomPatience
     for order in orders {
       do throws(TierError) {
         guard let (row, copy) = try wanted(order) else { continue }
@@ -64,7 +66,7 @@ struct Restorer {
             later.append(order)
           }
         } else {
-          batch[copy.archiveID] = try plan(order, row, copy, besides: batch.values)
+          batch[copy.archiveID] = try plan(order, row, copy, besides: batch.values, until: patience)
         }
       } catch {
         order.done(.failure(error))
@@ -132,20 +134,24 @@ struct Restorer {
   }
 
   private func plan(
-    _ order: RestoreOrder, _ row: CatalogFile, _ copy: ArchivedCopy, besides others: some Sequence<Wanted>
+    _ order: RestoreOrder, _ row: CatalogFile, _ copy: ArchivedCopy, besides others: some Sequence<Wanted>,
+    until patience: Duration
   ) throws(TierError) -> Wanted {
     guard let volume = run.engine.volume(row.volume), let path = try volume.path(of: row) else {
       throw TierError(.volumeUnavailable, "its volume isn't there", disposition: .retry)
     }
+    guard let stub = try volume.stub(at: path, of: copy.archiveID, at: "restore.stub") else {
+      volume.requestExamination(of: path)
+      throw Self.changed("it was moved or replaced: try again", path, volume)
+    }
     let promised = others.reduce(Int64(0)) { $0 + ($1.volume === volume ? $1.copy.size : 0) }
-    try reserve(copy.size, besides: promised, on: volume, path)
+    try reserve(copy.size, besides: promised, on: volume, path, until: patience)
     if let obstacle = try volume.obstacleToHiding(copy.archiveID) {
       throw TierError(.fileBusy, obstacle, path: volume.absolute(path), disposition: .retry)
     }
-    let isPlaceholder = try volume.isPlaceholder(path, of: copy.archiveID, at: "restore.isPlaceholder")
     // What an app cut or dated since it was looked at last stays so, whatever becomes of the restore.
     let found =
-      isPlaceholder
+      stub == .placeholder
       ? try wrapping("while looking at its stub") { () throws(SyscallError) in
         try volume.files.status(of: path, at: "restore.found")?.version
       } : nil
@@ -155,7 +161,7 @@ struct Restorer {
       begun: volume.clock.now)
     return Wanted(
       orders: [order], row: row, volume: volume, path: path, copy: copy, intent: intent,
-      isPlaceholder: isPlaceholder)
+      isPlaceholder: stub == .placeholder)
   }
 
   /// Journals all of them, then makes each its hidden file.
@@ -167,7 +173,7 @@ struct Restorer {
       do throws(TierError) {
         prepared.append(
           item.isPlaceholder
-            ? try openPlaceholder(of: item)
+            ? try item.volume.committing { () throws(TierError) in try openPlaceholder(of: item) }
             : try wrapping("while making room for its content") { () throws(SyscallError) in
               try makeHidden(for: item)
             })
@@ -180,44 +186,6 @@ struct Restorer {
       }
     }
     return prepared
-  }
-
-  /// Nothing is written to it yet: what isn't the row's placeholder any more, or holds what only it has, is left alone.
-  private func openPlaceholder(of item: Wanted) throws(TierError) -> Prepared {
-    let volume = item.volume
-    let file = try wrapping("while opening its stub") { () throws(SyscallError) in
-      try volume.files.open(item.path, .readWrite, at: "recall.open")
-    }
-    do throws(TierError) {
-      let placeholder = Placeholder(volume: volume, copy: item.copy, file: file)
-      let isOurs = try volume.isPlaceholder(item.path, of: item.copy.archiveID, at: "recall.isPlaceholder")
-      let (status, named, content) = try wrapping("while looking at its stub") { () throws(SyscallError) in
-        (
-          try file.status(at: "recall.status"), try volume.files.status(of: item.path, at: "recall.named"),
-          try placeholder.content()
-        )
-      }
-      let inode = item.row.version.inode
-      guard isOurs, status.inode == inode, named?.inode == inode, content != .whole else {
-        throw TierError(
-          .fileChanged, "it was moved, replaced or filled meanwhile: try again",
-          path: volume.absolute(item.path),
-          disposition: .retry)
-      }
-      let isOldContent = status.size == item.copy.size && status.modified == item.copy.modified
-      guard content == .none || isOldContent else {
-        throw TierError(.fileSystem, PlaceholderSettling.unknown, path: volume.absolute(item.path))
-      }
-      try wrapping("while marking its stub") { () throws(SyscallError) in
-        try placeholder.mark(.restoring, at: "recall.markRestoring")
-        // Nothing of what fills its holes may be taken for what comes now.
-        if try file.dataRange(from: 0, at: "recall.data") != nil { try file.freeContent(at: "recall.free") }
-      }
-      return Prepared(wanted: item, file: file, before: status)
-    } catch {
-      file.close()
-      throw error
-    }
   }
 
   private func makeHidden(for item: Wanted) throws(SyscallError) -> Prepared {
@@ -291,20 +259,6 @@ struct Restorer {
     }
   }
 
-  /// A placeholder kept its owner, mode and attributes; what apps changed meanwhile stays: its times, and the length
-  /// that one may have cut it to by name where the guard isn't asked about that.
-  private static func finish(_ item: Prepared, _ before: FileStatus) throws(TierError) {
-    try wrapping("while restoring its attributes") { () throws(SyscallError) in
-      if before.size != item.copy.size { try item.file.truncate(to: before.size, at: "recall.cut") }
-      // The kernel takes these away at every write.
-      for attribute in item.copy.metadata.attributes where attribute.name == "security.capability" {
-        try item.file.setAttribute(attribute.name, to: attribute.value, at: "recall.attribute")
-      }
-      try item.file.setTimes(modified: before.modified, accessed: before.accessed, at: "recall.times")
-      try item.file.sync(at: "recall.sync")
-    }
-  }
-
   /// What the file had comes first: where a longer path now leaves no room, it goes without tierd's mark.
   private static func setAttributes(_ item: Prepared) throws(SyscallError) {
     let attributes = item.copy.metadata.attributes
@@ -321,7 +275,7 @@ struct Restorer {
   }
 
   /// A file in its place, whose stub still stands under the hidden name.
-  private struct Swapped {
+  struct Swapped {
     let prepared: Prepared
     let row: CatalogFile
     let path: RelativePath
@@ -373,15 +327,15 @@ struct Restorer {
       throw TierError(
         .notFound, "it was deleted while it was restored", path: volume.absolute(item.wanted.path))
     }
-    if item.before != nil {
+    if let before = item.before {
+      guard row.version.inode == before.inode else {
+        throw Self.changed("it was replaced while it was restored: try again", path, volume)
+      }
       return Swapped(prepared: item, row: row, path: path, file: item.file, isLeased: true)
     }
     guard try volume.isStub(path, of: item.copy.archiveID, at: "restore.isStub") else {
       volume.requestExamination(of: path)
-      throw TierError(
-        .fileChanged, "it was moved or replaced while it was restored: try again",
-        path: volume.absolute(path),
-        disposition: .retry)
+      throw Self.changed("it was moved or replaced while it was restored: try again", path, volume)
     }
     return try wrapping("while putting it in its place") { () throws(SyscallError) in
       item.file.close()
@@ -445,21 +399,6 @@ struct Restorer {
     volume.judge(&row, at: item.path)
     volume.noteOwnUse(of: item.path)
     return changes + [.put(row)]
-  }
-
-  /// From the mark on anybody may open it. Untouched is what has its times after that, and needs no new metadata on
-  /// the target.
-  private func release(_ item: Swapped, _ before: FileStatus) throws(SyscallError) -> (FileStatus, Bool) {
-    let copy = item.wanted.copy
-    try Placeholder(volume: item.wanted.volume, copy: item.row.copy ?? copy, file: item.file).mark(
-      .archived, at: "recall.markArchived")
-    // Before the catalog says so.
-    try item.file.sync(at: "recall.syncArchived")
-    let status = try item.file.status(at: "recall.statusMarked")
-    let isEqual =
-      status.size == copy.size && status.modified == copy.modified && status.mode == copy.metadata.mode
-      && status.owner == copy.metadata.owner && status.group == copy.metadata.group
-    return (status, isEqual)
   }
 
   private func tell(_ item: Wanted) {

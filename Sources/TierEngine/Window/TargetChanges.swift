@@ -316,12 +316,17 @@ struct TargetChanges {
   private func rewriteStub(
     _ row: inout CatalogFile, _ path: RelativePath, _ intent: Intent, _ volume: Volume
   ) throws(TierError) {
-    guard row.state == .released, let copy = row.copy,
-      try volume.isStub(path, of: copy.archiveID, at: "rename.isStub")
-    else { return }
-    if try volume.isPlaceholder(path, of: copy.archiveID, at: "rename.isPlaceholder") {
-      return try renamePlaceholder(&row, path, copy, volume)
+    guard row.state == .released, let copy = row.copy else { return }
+    switch try volume.stub(at: path, of: copy.archiveID, at: "rename.isStub") {
+    case .link: try rewriteLink(&row, path, copy, intent, volume)
+    case .placeholder: try renamePlaceholder(&row, path, copy, volume)
+    case nil: break
     }
+  }
+
+  private func rewriteLink(
+    _ row: inout CatalogFile, _ path: RelativePath, _ copy: ArchivedCopy, _ intent: Intent, _ volume: Volume
+  ) throws(TierError) {
     let hidden = volume.renewalPath(copy.archiveID)
     do throws(TierError) {
       let stub = try run.engine.linkStubs.make(copy, of: row, at: hidden, in: volume)
@@ -348,13 +353,20 @@ struct TargetChanges {
   private func renamePlaceholder(
     _ row: inout CatalogFile, _ path: RelativePath, _ copy: ArchivedCopy, _ volume: Volume
   ) throws(TierError) {
-    let record = IdentityRecord(state: .released, epoch: volume.epoch, copy: copy)
-    let status = try wrapping("while renewing its stub") { () throws(SyscallError) in
-      try volume.files.setAttribute(
-        volume.identityAttribute, to: record.encoded, of: path, at: "rename.markPlaceholder")
-      return try volume.files.status(of: path, at: "rename.statusPlaceholder")
+    // By its descriptor: an app may give the name to something else at any time.
+    guard let file = try volume.openForRelease(path, .read) else { return }
+    defer { file.close() }
+    let renewed: FileStatus? = try wrapping("while renewing its stub") { () throws(SyscallError) in
+      guard try file.status(at: "rename.placeholder").inode == row.version.inode,
+        let value = try file.attribute(volume.identityAttribute, at: "rename.identity"),
+        let identity = try? IdentityRecord.parse(value), identity.archiveID == copy.archiveID
+      else { return nil }
+      // A restore that is under way says so, and goes on saying it.
+      let record = IdentityRecord(state: identity.state, epoch: volume.epoch, copy: copy)
+      try file.setAttribute(volume.identityAttribute, to: record.encoded, at: "rename.markPlaceholder")
+      return try file.status(at: "rename.statusPlaceholder")
     }
-    if let status, status.kind == .regular, status.inode == row.version.inode { row.observe(status) }
+    if let renewed { row.observe(renewed) }
   }
 
   private func write(_ records: [VolumeID: [ManifestRecord]]) throws(TierError) {

@@ -87,15 +87,22 @@ package final class WindowService: Sendable {
   /// The catalog changed: there may be an earlier deadline.
   func wake() { idle.signal() }
 
-  /// What is fetched together: a portion, so that who comes later needn't wait for all.
+  /// What is fetched together: a portion, so that who comes later needn't wait for all. Apps that wait come first, and
+  /// with nobody else.
   func takeRestores() -> [RestoreOrder] {
     state.withLock { state in
+      let recalls = state.restores.filter(\.isRecall)
       var bytes: Int64 = 0
-      let portion = state.restores.prefix(engine.tuning.batchFiles).prefix { order in
+      let portion = (recalls.isEmpty ? state.restores : recalls).prefix(engine.tuning.batchFiles).prefix {
+        order in
         defer { bytes += order.bytes }
         return bytes < engine.tuning.batchBytes
       }
-      state.restores.removeFirst(portion.count)
+      if recalls.isEmpty {
+        state.restores.removeFirst(portion.count)
+      } else {
+        state.restores = state.restores.filter { !$0.isRecall } + recalls.dropFirst(portion.count)
+      }
       return Array(portion)
     }
   }

@@ -50,7 +50,8 @@ extension GuardClientLink {
   }
 
   private func connect(_ outage: inout GuardOutage) throws(TierError) -> PacketSocket {
-    let end = clock.monotonic + Self.startPatience
+    let begun = clock.monotonic
+    let end = begun + Self.startPatience
     var lastStart: Duration?
     while true {
       standInIfDue(&outage)
@@ -60,7 +61,8 @@ extension GuardClientLink {
           return socket
         }
         // Again, because one that was just started can die too; one too many ends by itself.
-        if lastStart.map({ clock.monotonic - $0 >= Self.startInterval }) ?? true {
+        let mayStart = lastStart.map { clock.monotonic - $0 >= Self.startInterval } ?? true
+        if mayStart, clock.monotonic - begun >= starter.patience {
           lastStart = clock.monotonic
           try starter.start()
         }

@@ -45,8 +45,14 @@ final class GuardClientLink: Sendable {
       if thread == nil { thread = OwnedThread(name: "guard client") { [self] in run() } }
     }
     wakeup.signal()
-    _ = reply.arrived.wait(atMost: nil)
-    return try reply.result.withLock { $0! }.get()
+    _ = reply.arrived.wait(atMost: Self.startPatience + Self.replyPatience)
+    guard let result = reply.result.withLock({ $0 }) else {
+      throw TierError(
+        .volumeUnavailable, "the guard doesn't answer: is tier-guard stopped? See its log",
+        path: starter.socket,
+        disposition: .retry)
+    }
+    return try result.get()
   }
 
   func next(atMost timeout: Duration?) -> WaitingOpener? {

@@ -11,6 +11,13 @@ package struct WaitingOpener: Sendable {
   /// guard, so that any access of its own can fail with EAGAIN or EPERM in the moment in which
   /// the guard dies: repeat it.) Closed when its last reference goes.
   package let file: Descriptor
+
+  /// As its identity says now; then the guard lets the opener through when told so.
+  package func hasContent(_ identity: IdentityName) -> Bool {
+    let value = GuardedContent.attributeRoom()
+    defer { value.deallocate() }
+    return OpeningVerdict.onAllowed(GuardedContent(of: file.raw, identity.attribute, value)) == .allow
+  }
 }
 
 /// tierd's side of the guard: one connection for each guarded file system (two volumes on one file system share it).
@@ -22,21 +29,23 @@ package final class GuardConnection: Sendable {
   private let link: GuardClientLink
 
   /// `root`: any directory of the file system. `program`: started, apart from this process, where nothing listens on
-  /// the socket; nil where systemd does that. `log` gets a line when the guard is lost and found again.
+  /// the socket for as long as `patience`; nil: nobody but a supervisor starts one. `log` gets a line when the guard is lost and found again.
   package init(
-    socket: String, program: String?, root: String, terms: GuardTerms,
+    socket: String, program: String?, patience: Duration = .zero, root: String, terms: GuardTerms,
     log: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(TierError) {
     do throws(SyscallError) {
       link = try GuardClientLink(
-        GuardStarter(socket: socket, program: program), root: root, terms: terms, log: log)
+        GuardStarter(socket: socket, program: program, patience: patience), root: root, terms: terms, log: log
+      )
     } catch {
       throw TierError(error)
     }
   }
 
-  /// From the return on, nobody but this process reads a placeholder of the file system. Waits for the guard's start;
-  /// call it before anything on the file system is opened, and again after the file system was mounted anew.
+  /// From the return on, nobody but this process reads a placeholder of the file system. Waits for the guard's start,
+  /// up to half a minute; call it before anything on the file system is opened, and again after the file system was
+  /// mounted anew. `.volumeUnavailable`: there is a guard, and it doesn't answer.
   package func protect() throws(TierError) -> GuardMode { try link.protect() }
 
   /// The next one who waits, oldest first; each is told once. Waits; nil after `close`, or after `timeout`. For one

@@ -7,6 +7,8 @@ import TierLinux
 struct GuardStarter: Sendable {
   let socket: String
   let program: String?
+  /// So long a supervisor is given to start one.
+  let patience: Duration
 
   /// Nil: nobody listens (yet).
   func connect() throws(SyscallError) -> PacketSocket? {

@@ -13,19 +13,21 @@ package final class GuardServer: Sendable {
   private static let linksMax = 128
 
   private let socketPath: String
-  private let surroundings: GuardSurroundings
-  private let fileSystems: GuardedFileSystems
+  let surroundings: GuardSurroundings
+  let fileSystems: GuardedFileSystems
   private let listener: Descriptor
   /// Locked as long as this process lives: nobody else listens there.
   private let lock: Descriptor
   private let links = Atomic(0)
 
   /// Binds the socket; its directory is made with mode 0700 where it is missing. `.fileBusy`: another guard has it.
-  package init(socketPath: String) throws(TierError) {
+  /// `memory`: a directory that outlives the machine's restart, for what is to be guarded after that.
+  package init(socketPath: String, memory: String?) throws(TierError) {
     self.socketPath = socketPath
+    let memory = try memory.map { (path) throws(TierError) in try GuardMemory(directory: path) }
     let descriptors = tier_raise_descriptor_limit(GuardSurroundings.descriptorsMax)
     do throws(SyscallError) {
-      surroundings = try GuardSurroundings(descriptors: descriptors)
+      surroundings = try GuardSurroundings(descriptors: descriptors, memory: memory)
       lock = try Self.lock(socketPath).raised(to: surroundings.numbers.ownLowest)
       listener = try Self.listen(socketPath).raised(to: surroundings.numbers.ownLowest)
     } catch {

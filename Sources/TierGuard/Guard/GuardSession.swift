@@ -53,6 +53,7 @@ struct GuardSession {
       guard files.count == 1 else { throw Failure(description: "stubbing came without a file") }
       link.send(.ready(id, errno: fileSystem.stubbing(files[0])))
     case (.unprotect, .serving(let fileSystem, let root)):
+      surroundings.forget(root)
       fileSystems.end(fileSystem, root.raw)
       stage = .done
       link.send(.unprotected)
@@ -125,6 +126,7 @@ struct GuardSession {
   ) {
     let waiting = fileSystem.waiting(known)
     for token in known.subtracting(waiting) { link.send(.settled(token)) }
+    surroundings.remember(root, terms)
     reply(.protected(fileSystem.group.mode, group: fileSystem.id), fileSystem.group.descriptor.raw)
     stage = .serving(fileSystem, root: root)
     if let replaced = fileSystem.connect(link, terms.bounds, knows: waiting) { replaced.close() }

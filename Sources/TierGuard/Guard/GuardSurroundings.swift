@@ -11,6 +11,8 @@ final class GuardSurroundings: Sendable {
   private static let ownMax: Int32 = 1024
 
   let log: GuardLog
+  /// Nil: nothing outlives the machine's restart.
+  let memory: GuardMemory?
   let clock = SystemClock()
   let numbers: EventNumbers
   let clients = GuardClients()
@@ -19,7 +21,8 @@ final class GuardSurroundings: Sendable {
   private let lastToken: Atomic<UInt64>
 
   /// `descriptors`: how many this process may have.
-  init(descriptors: Int32) throws(SyscallError) {
+  init(descriptors: Int32, memory: GuardMemory?) throws(SyscallError) {
+    self.memory = memory
     let ownLowest = max(descriptors / 2, descriptors - Self.ownMax)
     numbers = EventNumbers(ownLowest: ownLowest)
     // What passes (a packet's descriptors, an event that is allowed) has room beside those who wait.
@@ -27,6 +30,23 @@ final class GuardSurroundings: Sendable {
     log = GuardLog(try Wakeup(lowest: ownLowest))
     // Later than any of a guard before: a token means one opener as long as the machine runs.
     lastToken = Atomic(UInt64(clamping: clock.monotonic.nanoseconds))
+  }
+
+  func remember(_ root: Descriptor, _ terms: GuardTerms) {
+    note("remembered") { memory throws(SyscallError) in
+      try memory.remember(GuardMemory.Volume(root: root.name, terms: terms))
+    }
+  }
+
+  func forget(_ root: Descriptor) {
+    note("forgotten") { memory throws(SyscallError) in try memory.forget(root.name) }
+  }
+
+  private func note(_ what: String, _ body: (GuardMemory) throws(SyscallError) -> Void) {
+    guard let memory else { return }
+    do throws(SyscallError) { try body(memory) } catch {
+      log.write("a volume can't be \(what): \(error.call): \(errnoText(error.errno)); see STATE_DIRECTORY")
+    }
   }
 
   func nextToken() -> GuardToken { GuardToken(lastToken.add(1, ordering: .relaxed).newValue) }

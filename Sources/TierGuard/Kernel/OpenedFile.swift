@@ -39,11 +39,5 @@ extension IdentityName {
 
 enum OpenedFile {
   /// As it is seen by whoever opened it; for the log.
-  static func path(_ file: Int32) -> String {
-    var text = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let length = text.withUnsafeMutableBytes { buffer in
-      tier_read_link(AT_FDCWD, "/proc/self/fd/\(file)", buffer.baseAddress, buffer.count)
-    }
-    return EscapedText.encode(Array(text.prefix(max(0, length))))
-  }
+  static func path(_ file: Int32) -> String { EscapedText.encode(Descriptor.name(of: file)) }
 }

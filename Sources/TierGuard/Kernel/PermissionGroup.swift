@@ -65,11 +65,7 @@ final class PermissionGroup: Sendable {
 
   /// Whether a descriptor that came from elsewhere is a group at all.
   static func isGroup(_ descriptor: Int32) -> Bool {
-    var text = [UInt8](repeating: 0, count: 64)
-    let length = text.withUnsafeMutableBytes { buffer in
-      tier_read_link(AT_FDCWD, "/proc/self/fd/\(descriptor)", buffer.baseAddress, buffer.count)
-    }
-    return text.prefix(max(0, length)).elementsEqual("anon_inode:[fanotify]".utf8)
+    Descriptor.name(of: descriptor) == Array("anon_inode:[fanotify]".utf8)
   }
 
   private static func open() throws(GuardRefusal) -> Descriptor {

@@ -64,6 +64,7 @@ final class GuardedBench {
   func serve(_ app: App, atMost seconds: Int = 20) throws -> ChildResult {
     try eventually(within: .seconds(seconds), "the app's end") {
       if app.hasEnded { return true }
+      for command in bench.loop.service.takeCommands() { command(.success(bench.loop)) }
       if bench.windows.hasWaitingOrders { try bench.window() }
       try bench.loop.finishLingering()
       return false

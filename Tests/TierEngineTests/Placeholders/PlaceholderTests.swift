@@ -10,7 +10,9 @@ import TierTestSupport
 @Suite(.serialized) struct PlaceholderTests {
   private let text = String(repeating: "all work and no play ", count: 10_000)
 
-  @Test(arguments: GuardBench.Kind.here) func aReleasedFileKeepsItsFace(_ kind: GuardBench.Kind) throws {
+  @Test(arguments: GuardBench.Kind.holdingPlaceholders) func aReleasedFileKeepsItsFace(
+    _ kind: GuardBench.Kind
+  ) throws {
     let bench = try GuardedBench(kind)
     bench.bench.write("a", text)
     chmod(bench.path("a"), 0o640)
@@ -29,7 +31,9 @@ import TierTestSupport
     #expect(bench.bench.leftovers().isEmpty)
   }
 
-  @Test(arguments: GuardBench.Kind.here) func whoOpensItGetsItsContent(_ kind: GuardBench.Kind) throws {
+  @Test(arguments: GuardBench.Kind.holdingPlaceholders) func whoOpensItGetsItsContent(_ kind: GuardBench.Kind)
+    throws
+  {
     let bench = try GuardedBench(kind)
     try bench.release("dir/a", text)
     let before = bench.status("dir/a")
@@ -52,8 +56,9 @@ import TierTestSupport
     #expect(try bench.identity("dir/a") == .released)
   }
 
-  @Test(arguments: GuardBench.Kind.here) func whatIsWrittenToItIsArchivedAnew(_ kind: GuardBench.Kind) throws
-  {
+  @Test(arguments: GuardBench.Kind.holdingPlaceholders) func whatIsWrittenToItIsArchivedAnew(
+    _ kind: GuardBench.Kind
+  ) throws {
     let bench = try GuardedBench(kind)
     try bench.release("a", text)
     #expect(try bench.serve(App("append", on: bench.path("a"))).succeeded)
@@ -67,7 +72,9 @@ import TierTestSupport
     #expect(isArchived)
   }
 
-  @Test(arguments: GuardBench.Kind.here) func aWrongCopyIsAnError(_ kind: GuardBench.Kind) throws {
+  @Test(arguments: GuardBench.Kind.holdingPlaceholders) func aWrongCopyIsAnError(_ kind: GuardBench.Kind)
+    throws
+  {
     let bench = try GuardedBench(kind)
     try bench.release("a", text)
     let before = bench.status("a")
@@ -81,7 +88,9 @@ import TierTestSupport
     #expect(try bench.bench.row("a").heldReason?.contains("differs") == true)
   }
 
-  @Test(arguments: GuardBench.Kind.here) func whoComesDuringTheReleaseCallsItOff(_ kind: GuardBench.Kind)
+  @Test(arguments: GuardBench.Kind.holdingPlaceholders) func whoComesDuringTheReleaseCallsItOff(
+    _ kind: GuardBench.Kind
+  )
     throws
   {
     let bench = try GuardedBench(kind)
@@ -96,7 +105,9 @@ import TierTestSupport
     #expect(try bench.bench.row("a").state == .archived)
   }
 
-  @Test(arguments: GuardBench.Kind.here) func aNewStartServesWhoWaited(_ kind: GuardBench.Kind) throws {
+  @Test(arguments: GuardBench.Kind.holdingPlaceholders) func aNewStartServesWhoWaited(_ kind: GuardBench.Kind)
+    throws
+  {
     let bench = try GuardedBench(kind)
     try bench.release("a", text)
     let app = App(reading: bench.path("a"))
@@ -140,11 +151,26 @@ import TierTestSupport
     bench.bench.clock.advance(.seconds(10))
     try bench.bench.loop.reconciler.used(RelativePath("warm")!)
     bench.bench.clock.advance(.seconds(100_000))
-    bench.bench.loop.makeRoom(1)
+    bench.bench.loop.wantRoom(1)
+    try bench.bench.loop.makeRoom()
     bench.bench.clock.advance(.seconds(10))
     try bench.bench.loop.finishLingering()
     #expect(try bench.identity("cold") == .released)
     #expect(try bench.identity("pinned") == .archived)
+  }
+
+  @Test(.enabled(if: GuardBench.Kind.fuse.isAvailable)) func whatCantFreeBlocksKeepsLinks() throws {
+    let bench = try GuardedBench(.fuse)
+    #expect(bench.bench.volume.missingGuard?.contains("can't free a file's blocks") == true)
+    bench.bench.write("a", text)
+    try bench.bench.archive()
+    #expect(
+      try bench.bench.release("a") == [
+        .held(
+          try #require(try bench.bench.row("a").id), reason: try #require(bench.bench.volume.missingGuard))
+      ])
+    let isThere = bench.bench.read("a") == text
+    #expect(isThere)
   }
 
   /// As where no guard had stood for a while: this process is let through.
