@@ -44,10 +44,12 @@ struct PlaceholderConversion {
       try volume.stub(at: path, of: copy.archiveID, at: "convert.stub") == .placeholder
     else { return false }
     if try volume.obstacleToHiding(copy.archiveID) != nil { return false }
-    // Without a guard somebody may have written to it, which moves its time. Not opened: a guard that lives on, but has
-    // no client, would hold tierd itself.
+    // Without a guard somebody may have written to it, which moves its time; the row may have seen that. Not opened: a
+    // guard that lives on, but has no client, would hold tierd itself.
     let empty = try look(path, at: "convert.look")
-    guard let empty, empty.version.hasSameContent(as: row.version), copy.proof == .proven, !row.isLost else {
+    guard let empty, empty.size == copy.size, empty.modified == copy.modified,
+      empty.version.hasSameContent(as: row.version), copy.proof == .proven, !row.isLost
+    else {
       if !PlaceholderSettling.isUnknown(row.heldReason) {
         volume.noteWhileCommitting(id, reason: PlaceholderSettling.unknown)
       }

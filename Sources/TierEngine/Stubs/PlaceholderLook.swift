@@ -40,14 +40,15 @@ struct PlaceholderLook {
       seen.observe(status)
       return true
     }
-    guard holdsMore(seen, status), try !isUnderWay(seen) else {
+    // One that says more than `released` without anybody at work on it: a crash, and then a rename, left it so.
+    guard holdsMore(seen, status) || identity.state != .released, try !isUnderWay(seen) else {
       seen.observe(status)
       return true
     }
     volume.noteOwnUse(of: path)
     let settling = PlaceholderSettling(volume: volume, path: path, copy: copy)
     let isCopySure = copy.proof == .proven && !seen.isLost
-    take(try settling.look(isCopySure: isCopySure), &seen, copy, status)
+    take(try settling.look(isCopySure: isCopySure, identity.state), &seen, copy, status)
     return true
   }
 
@@ -77,7 +78,7 @@ struct PlaceholderLook {
 
   /// More blocks than the emptied file had. Attributes may need some.
   private func isInflated(_ row: CatalogFile, _ status: FileStatus) -> Bool {
-    status.allocated > row.allocated + Self.blocksOfAttributes
+    row.allocated == CatalogFile.unseen || status.allocated > row.allocated + Self.blocksOfAttributes
   }
 
   private static let blocksOfAttributes: Int64 = 16 << 10

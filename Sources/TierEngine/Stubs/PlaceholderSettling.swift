@@ -19,8 +19,9 @@ struct PlaceholderSettling {
     case busy
   }
 
-  /// Where something that we can't have written ourselves is in it, only what the target surely has is freed.
-  func look(isCopySure: Bool) throws(TierError) -> Outcome {
+  /// Where something that we can't have written ourselves is in it, only what the target surely has is freed. `state`:
+  /// what its identity says, with nobody at work on it.
+  func look(isCopySure: Bool, _ state: IdentityState) throws(TierError) -> Outcome {
     guard let file = try volume.openForRelease(path, .readWrite) else { return .busy }
     defer { file.close() }
     guard try isAlone(file) else { return .busy }
@@ -28,16 +29,17 @@ struct PlaceholderSettling {
     try volume.stubMode.guardian?.stubbing(file)
     return try wrapping("while looking at what it holds") { () throws(SyscallError) in
       let placeholder = Placeholder(volume: volume, copy: copy, file: file)
+      // Nothing was freed yet, and somebody may have been let through before: what is there is what he has.
+      if state == .releasing { return .archived(try placeholder.fill()) }
       let status = try file.status(at: "settle.status")
       switch try placeholder.content() {
       case .whole: return .archived(try placeholder.fill())
       case .none:
         return .released(try placeholder.empty(modified: status.modified, accessed: status.accessed))
       case .other:
-        guard isCopySure, status.size == copy.size, status.modified == copy.modified else {
-          return .unknown(Self.unknown)
-        }
-        return .released(try placeholder.empty(modified: status.modified, accessed: status.accessed))
+        let isOld = status.size == copy.size && status.modified == copy.modified
+        guard isCopySure, isOld || state == .restoring else { return .unknown(Self.unknown) }
+        return .released(try placeholder.empty(modified: copy.modified, accessed: status.accessed))
       }
     }
   }

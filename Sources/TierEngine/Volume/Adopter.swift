@@ -89,11 +89,11 @@ struct Adopter {
     try volume.catalog.apply(settled)
   }
 
-  /// One that wasn't known here: it may have been found resident before its mark came, as from a backup. Where no guard
-  /// stands, the next look makes it a link.
+  /// One that wasn't known here: it may have been found resident before its mark came, as from a backup. The next look
+  /// finds out what it holds, and makes it a link where no guard stands.
   private func take(placeholder path: RelativePath) throws(TierError) {
     try volume.guardPlaceholder(at: path)
-    if volume.stubMode.guardian == nil { volume.requestExamination(of: path) }
+    volume.requestExamination(of: path)
   }
 
   /// Anybody can write a link's text. It is believed of the file's own owner only, and within its policy: else an
@@ -265,9 +265,16 @@ struct Adopter {
 }
 
 extension CatalogFile {
+  /// In place of a placeholder's blocks: nobody has looked at what it holds since it got this row.
+  static let unseen: Int64 = -1
+
   /// Takes over the stub's own inode and times; of a link, the size stays the file's.
   mutating func observeStub(_ status: FileStatus) {
-    if status.kind == .regular { return observe(status) }
+    if status.kind == .regular {
+      observe(status)
+      allocated = Self.unseen
+      return
+    }
     let size = copy?.size ?? version.size
     observe(status)
     version.size = size

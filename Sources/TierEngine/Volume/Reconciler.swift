@@ -51,8 +51,14 @@ struct Reconciler {
       } else {
         var row = files.removeValue(forKey: entry.name)
         if isOutdated { row = try volume.catalog.file(named: entry.name, in: id) }
-        if try examine(entry, at: path.appending(entry.name), in: id, row: row, &changes) {
-          isOutdated = true
+        do throws(TierError) {
+          if try examine(entry, at: path.appending(entry.name), in: id, row: row, &changes) {
+            isOutdated = true
+          }
+        } catch {
+          // It was moved or deleted since it was listed.
+          guard error.code == .notFound else { throw error }
+          missing(path.appending(entry.name))
         }
       }
     }
@@ -147,7 +153,7 @@ struct Reconciler {
     guard identity.archiveID == row.copy?.archiveID else { return nil }
     try volume.guardPlaceholder(at: path)
     row.state = .released
-    row.allocated = 0
+    row.allocated = CatalogFile.unseen
     return row
   }
 

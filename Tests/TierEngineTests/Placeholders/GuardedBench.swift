@@ -66,6 +66,7 @@ final class GuardedBench {
       if app.hasEnded { return true }
       for command in bench.loop.service.takeCommands() { command(.success(bench.loop)) }
       if bench.windows.hasWaitingOrders { try bench.window() }
+      if bench.volume.hasExaminations, let error = bench.loop.settleNow(scanning: false) { throw error }
       try bench.loop.finishLingering()
       return false
     }

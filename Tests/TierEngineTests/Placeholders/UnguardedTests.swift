@@ -95,6 +95,35 @@ import TierTestSupport
     #expect(!result.succeeded && result.output.isEmpty)
   }
 
+  /// A crash in the midst of it, and a rename before anybody looked.
+  @Test(arguments: [IdentityState.releasing, .restoring])
+  func whatWasUnderWayIsFoundUnderAnotherName(_ state: IdentityState) throws {
+    let bench = try GuardedBench(.ext4)
+    bench.bench.write("a", text)
+    try bench.bench.archive()
+    if state == .restoring { try bench.bench.release("a") }
+    let row = try bench.bench.row("a")
+    let copy = try #require(row.copy)
+    let file = try bench.bench.volume.files.open(RelativePath("a")!, .readWrite, at: "test.open")
+    if state == .restoring { try file.writeAll(Array("all work".utf8), at: "test.write") }
+    try Placeholder(volume: bench.bench.volume, copy: copy, file: file).mark(state, at: "test.mark")
+    file.close()
+    #expect(rename(bench.path("a"), bench.path("b")) == 0)
+    try bench.bench.look()
+    try bench.bench.look()
+    let isThere = try bench.serve(App(reading: bench.path("b"))).output == Array(text.utf8)
+    #expect(isThere)
+    #expect(try bench.identity("b") == .archived)
+  }
+
+  @Test func anEmptyFileComesBack() throws {
+    let bench = try GuardedBench(.ext4)
+    bench.bench.write("a", "")
+    try bench.bench.archive()
+    try bench.bench.release("a")
+    #expect(try bench.serve(App(reading: bench.path("a"))).succeeded)
+  }
+
   @Test func aLostMarkIsWrittenAgain() throws {
     let bench = try GuardedBench(.ext4)
     try bench.release("a", text)
