@@ -87,10 +87,10 @@ package struct Daemon {
     }
   }
 
-  /// Nil where none is installed: somebody else starts it.
   /// By systemd, which then has a guard of its own to start.
   private static var isSupervised: Bool { getenv("INVOCATION_ID") != nil }
 
+  /// Nil where none is installed: somebody else starts it.
   private static func programBeside(_ name: String) -> String? {
     guard let own = realpath("/proc/self/exe", nil) else { return nil }
     defer { free(own) }

@@ -174,6 +174,19 @@ final class Bench {
     return windows.condition.lastError
   }
 
+  /// What the daemon's threads do where somebody waits: windows that orders ask for, commands, names to be looked at,
+  /// what lingers.
+  func serveOnce() throws {
+    if windows.hasWaitingOrders { try window() }
+    runCommands()
+    if volume.hasExaminations, let error = loop.settleNow(scanning: false) { throw error }
+    try loop.finishLingering()
+  }
+
+  func runCommands() {
+    for command in loop.service.takeCommands() { command(.success(loop)) }
+  }
+
   /// Seen, aged, archived.
   func archive() throws {
     try look()

@@ -109,7 +109,7 @@ extension Bench {
   /// As a person does, with the volume's thread played by the test.
   func flush(_ path: String) throws -> RequestState {
     let handle = try engine.flush(.paths([Array("\(cache)/\(path)".utf8)]))
-    for command in engine.context.volumeServices[0].takeCommands() { command(.success(loop)) }
+    runCommands()
     while windows.hasWaitingOrders { try turn() }
     return handle.current
   }

@@ -62,7 +62,7 @@ extension Bench {
   func orderRelease(_ selection: FileSelection = .everything) throws -> RequestState {
     let handle = try engine.release(selection)
     while handle.current.ended == nil {
-      for command in engine.context.volumeServices[0].takeCommands() { command(.success(loop)) }
+      runCommands()
     }
     return handle.current
   }

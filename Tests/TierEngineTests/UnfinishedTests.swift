@@ -63,7 +63,7 @@ import TierTestSupport
     try bench.restart()
     if !comesThrough { fail("swap.settleAside") }
     let handle = try bench.engine.restore(.paths([Array("\(bench.cache)/bad".utf8)]), pinUntil: nil)
-    for command in bench.engine.context.volumeServices[0].takeCommands() { command(.success(bench.loop)) }
+    bench.runCommands()
     try bench.window()
     if comesThrough {
       #expect(handle.current.failures == [])

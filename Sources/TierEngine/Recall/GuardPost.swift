@@ -282,7 +282,7 @@ extension CatalogFile {
       return TierError(
         .targetCopyMissing, "its copy was found missing or wrong: tierctl verify or restore PATH looks again")
     }
-    return heldReason == PlaceholderSettling.unknown
+    return PlaceholderSettling.isUnknown(heldReason)
       ? TierError(.fileSystem, PlaceholderSettling.unknown) : nil
   }
 }

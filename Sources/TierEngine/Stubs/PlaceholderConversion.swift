@@ -41,7 +41,7 @@ struct PlaceholderConversion {
   func convert(_ known: CatalogFile) throws(TierError) -> Bool {
     guard let id = known.id, var row = try volume.catalog.file(id), let copy = row.copy,
       let path = try volume.path(of: row),
-      try volume.stub(at: path, of: copy.archiveID, at: "convert.stub") == .placeholder
+      try volume.isPlaceholder(path, of: copy.archiveID, at: "convert.isPlaceholder")
     else { return false }
     if try volume.obstacleToHiding(copy.archiveID) != nil { return false }
     // Without a guard somebody may have written to it, which moves its time; the row may have seen that. Not opened: a
@@ -60,7 +60,7 @@ struct PlaceholderConversion {
     try exchange(hidden, path, at: "convert.exchange")
     let out = try look(hidden, at: "convert.status")
     guard out?.version.hasSameContent(as: empty.version) == true,
-      try volume.stub(at: hidden, of: copy.archiveID, at: "convert.isOurs") == .placeholder
+      try volume.isPlaceholder(hidden, of: copy.archiveID, at: "convert.isOurs")
     else {
       try exchange(hidden, path, at: "convert.exchangeBack")
       try unlink(hidden, at: "convert.unlinkLink")

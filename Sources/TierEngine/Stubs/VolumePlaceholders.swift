@@ -30,7 +30,6 @@ extension Volume {
 
   /// Why its file system can't free a file's blocks and keep its size; nil where it can.
   static func obstacleToPlaceholders(_ files: any FileSystem) throws(TierError) -> String? {
-    let probe = hiddenFolder.appending(FileName("probe")!)
     do throws(SyscallError) {
       try? files.unlink(probe, at: "placeholders.probe.clear")
       let file = try files.open(probe, .create(mode: 0o600), at: "placeholders.probe")

@@ -32,6 +32,9 @@ package final class Volume: Sendable {
   package static let ownFolder = RelativePath(".tierd")!
   package static let hiddenFolder = RelativePath(".tierd/tmp")!
   static let marker = RelativePath(".tierd/volume")!
+  /// What the file system and our rights allow is tried on it. One name, so that a crash leaves one file for the next
+  /// start to take away.
+  static let probe = RelativePath(".tierd/tmp/probe")!
 
   init(
     configuration: Configuration.Volume, row: CatalogVolume, epoch: Epoch, files: any FileSystem,

@@ -120,10 +120,8 @@ extension Volume {
   private static func checkOwners(_ configuration: Configuration.Volume, _ files: any FileSystem)
     throws(TierError)
   {
-    let probe = hiddenFolder.appending(FileName("probe")!)
     let folders = [ownFolder, hiddenFolder]
     let (us, found) = try wrapping("tierd needs to write to its folder") { () throws(SyscallError) in
-      // One name, so that a crash leaves one file for the next start to take away.
       try? files.unlink(probe, at: "volume.probe.clear")
       try files.open(probe, .create(mode: 0o600), at: "volume.probe").close()
       defer { try? files.unlink(probe, at: "volume.probe.unlink") }

@@ -64,7 +64,7 @@ extension Restorer {
 
   /// From the mark on anybody may open it. Untouched is what has its times after that, and needs no new metadata on
   /// the target.
-  func release(_ item: Swapped, _ before: FileStatus) throws(SyscallError) -> (FileStatus, Bool) {
+  func release(_ item: Swapped) throws(SyscallError) -> (FileStatus, Bool) {
     let copy = item.wanted.copy
     try Placeholder(volume: item.wanted.volume, copy: item.row.copy ?? copy, file: item.file).mark(
       .archived, at: "recall.markArchived")

@@ -282,9 +282,6 @@ struct Restorer {
     let file: any OpenFile
     /// Writers are held back since before anybody could find the file.
     let isLeased: Bool
-    /// The placeholder as it was before it was filled.
-    var before: FileStatus? { prepared.before }
-
     var wanted: Wanted { prepared.wanted }
   }
 
@@ -362,7 +359,7 @@ struct Restorer {
 
   private func syncParents(of items: [Swapped], in volume: Volume) -> [RelativePath: TierError] {
     var failures: [RelativePath: TierError] = [:]
-    for parent in Set(items.filter { $0.before == nil }.map(\.path.parent)) {
+    for parent in Set(items.filter { $0.prepared.before == nil }.map(\.path.parent)) {
       do throws(SyscallError) {
         try volume.files.syncDirectory(parent, at: "restore.syncParent")
       } catch {
@@ -376,7 +373,7 @@ struct Restorer {
   private func conclude(_ item: Swapped) throws(TierError) -> [CatalogChange] {
     let volume = item.wanted.volume
     let (status, isUntouched) = try wrapping("while putting it in its place") { () throws(SyscallError) in
-      if let before = item.before { return try release(item, before) }
+      if item.prepared.before != nil { return try release(item) }
       try volume.files.unlink(item.wanted.hidden, at: "restore.unlinkStub")
       let status = try item.file.status(at: "restore.status")
       return (status, try item.file.leaseIsUndisturbed(at: "restore.undisturbed") && item.isLeased)

@@ -64,10 +64,7 @@ final class GuardedBench {
   func serve(_ app: App, atMost seconds: Int = 20) throws -> ChildResult {
     try eventually(within: .seconds(seconds), "the app's end") {
       if app.hasEnded { return true }
-      for command in bench.loop.service.takeCommands() { command(.success(bench.loop)) }
-      if bench.windows.hasWaitingOrders { try bench.window() }
-      if bench.volume.hasExaminations, let error = bench.loop.settleNow(scanning: false) { throw error }
-      try bench.loop.finishLingering()
+      try bench.serveOnce()
       return false
     }
     return try app.result()

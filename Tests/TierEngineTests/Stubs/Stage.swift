@@ -59,12 +59,7 @@ final class Stage {
     return text
   }
 
-  func archive() throws {
-    try bench.look()
-    bench.clock.advance(.seconds(61))
-    try bench.window()
-    try bench.look()
-  }
+  func archive() throws { try bench.archive() }
 
   /// Archived, released and freed. Gives the content.
   @discardableResult
@@ -170,10 +165,7 @@ final class Stage {
   func end(_ app: App) throws -> ChildResult {
     try eventually(within: .seconds(30), "the app's end") {
       if app.hasEnded { return true }
-      if bench.windows.hasWaitingOrders { try bench.window() }
-      runCommands()
-      if bench.volume.hasExaminations, let error = bench.loop.settleNow(scanning: false) { throw error }
-      try bench.loop.finishLingering()
+      try bench.serveOnce()
       return false
     }
     return try app.result()
@@ -187,9 +179,7 @@ final class Stage {
   }
 
   /// What others asked the volume's thread for.
-  func runCommands() {
-    for command in bench.loop.service.takeCommands() { command(.success(bench.loop)) }
-  }
+  func runCommands() { bench.runCommands() }
 
   // MARK: Looking
 

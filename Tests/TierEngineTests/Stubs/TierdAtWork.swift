@@ -78,7 +78,7 @@ final class TierdAtWork: Sendable {
     default:
       if bench.volume.hasExaminations, let error = loop.settleNow(scanning: false) { throw error }
     }
-    for command in loop.service.takeCommands() { command(.success(loop)) }
+    bench.runCommands()
     try loop.finishLingering()
   }
 
