@@ -105,7 +105,10 @@ let package = Package(
     .target(name: "LaterClock", path: "Tests/LaterClock"),
     .testTarget(
       name: "TierdTests",
-      dependencies: ["tierd", "tierctl", "TierAPI", "TierCore", "TierLinux", "TierTestSupport"],
+      dependencies: [
+        "tierd", "tierctl", "TierAPI", "TierCore", "TierLinux", "TierTestSupport", "TierGuardSupport",
+        "tier-guard", "guard-test-client",
+      ],
       swiftSettings: strict),
     .testTarget(
       name: "TierEngineTests",

@@ -14,6 +14,11 @@ import TierTestSupport
     switch words[1] {
     case "client": try serve(words[2], root: words[3], words[4] == "restore" ? .restore : .wait)
     case "flood": flood(words[2], count: Int(words[3])!)
+    case "readers":
+      // FOLDER READERS FILES-EACH SEED
+      let line = Readers(of: words[2]).run(
+        count: Int(words[3])!, each: Int(words[4])!, seed: UInt64(words[5])!)
+      put(Array((line + "\n").utf8))
     case "crowd": crowd(words[2], count: Int(words[3])!)
     case "race": Racer.run(Array(words[2...]))
     default: act(words[1], words[2])

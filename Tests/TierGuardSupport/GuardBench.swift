@@ -45,14 +45,13 @@ package final class GuardBench {
   private var connections: [GuardConnection] = []
   private var recallers: [Recaller] = []
 
-  package init(_ kind: Kind) throws {
+  package init(_ kind: Kind, mebibytes: Int = 64) throws {
     self.kind = kind
     directory = try TemporaryDirectory()
     switch kind {
-    case .ext4: loop = try LoopFileSystem(.ext4)
-    case .xfs: loop = try LoopFileSystem(.xfs)
-    case .btrfs: loop = try LoopFileSystem(.btrfs)
-    case .fuse: loop = try LoopFileSystem(.ext4)
+    case .ext4, .fuse: loop = try LoopFileSystem(.ext4, mebibytes: mebibytes)
+    case .xfs: loop = try LoopFileSystem(.xfs, mebibytes: mebibytes)
+    case .btrfs: loop = try LoopFileSystem(.btrfs, mebibytes: mebibytes)
     }
     let mounted = loop!.path
     guard kind == .fuse else {

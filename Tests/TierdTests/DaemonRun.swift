@@ -14,6 +14,7 @@ final class DaemonRun: Sendable {
   /// Shared with the child's own thread.
   private final class Watched: Sendable {
     let log = Mutex<[String]>([])
+    let pid = Mutex<Int32>(0)
     let ending = Mutex<ChildEnding?>(nil)
     let shouldStop = Atomic(false)
   }
@@ -27,9 +28,9 @@ final class DaemonRun: Sendable {
       + name
   }
 
-  /// With a folder as cache and one as target, unless others are named.
+  /// With a folder as cache and one as target, unless others are named. `more`: lines for `tierd.yaml`.
   static func prepare(
-    cache: String? = nil, target: String? = nil,
+    cache: String? = nil, target: String? = nil, more: String = "",
     policies: [String] = ["name: notes\nvolume: vol\npath: notes\nrelease: { keepBelow: 0 }\n"]
   ) throws -> TemporaryDirectory {
     let folder = try TemporaryDirectory()
@@ -44,8 +45,9 @@ final class DaemonRun: Sendable {
       socket: \(folder.path)/run/tierd.sock
       policies: \(folder.path)/policies
       log: { format: json, level: info }
-      volumes: [{ name: vol, path: \(cache ?? folder.path("cache")), settle: 1s, stubs: link }]
+      volumes: [{ name: vol, path: \(cache ?? folder.path("cache")), settle: 1s }]
       targets: [{ name: nas, \(target) }]
+      \(more)
       """)
     for (index, policy) in policies.enumerated() {
       try files.put(at("policies/\(index).yaml"), policy)
@@ -68,7 +70,8 @@ final class DaemonRun: Sendable {
         ])
     thread = OwnedThread(name: "tierd") {
       guard let child = try? ChildProcess(command) else { return }
-      let result = child.wait(deadline: .seconds(900)) {
+      state.pid.withLock { $0 = child.pid }
+      let result = child.wait(deadline: .seconds(900), checkInterval: .milliseconds(20)) {
         state.shouldStop.load(ordering: .relaxed)
       } onLine: { _, line in
         state.log.withLock { $0.append(String(decoding: line, as: UTF8.self)) }
@@ -91,6 +94,18 @@ final class DaemonRun: Sendable {
   /// SIGTERM, then its end.
   func stop() {
     state.shouldStop.store(true, ordering: .relaxed)
+    thread.join()
+  }
+
+  /// SIGSTOP, SIGCONT and the like.
+  func signal(_ number: Int32) {
+    let pid = state.pid.withLock { $0 }
+    if pid > 1, state.ending.withLock({ $0 == nil }) { kill(pid, number) }
+  }
+
+  /// As by a crash: nothing is finished.
+  func killNow() {
+    signal(SIGKILL)
     thread.join()
   }
 
