@@ -43,8 +43,8 @@ import TierTestSupport
       try site.releaseAll()
       let app = site.readers(each: 30, seed: seed &* 100 &+ UInt64(round))
       try eventually("somebody waits") { site.waiting(app) > 0 || app.hasEnded }
-      pause(atMost: .random(in: 0..<100_000, using: &random))
-      try deal(blow, to: site, &random) { held += site.waiting(app) }
+      pause(atMost: 100_000)
+      try deal(blow, to: site) { held += site.waiting(app) }
       let report = try ReadersReport(app)
       #expect(report.wrong == 0 && report.failed == 0, "seed \(seed), \(blow): \(report)")
       // Only an open that the dead guard had taken and told nobody of is to be repeated: one of each reader at most.
@@ -56,8 +56,7 @@ import TierTestSupport
   }
 
   /// `look` is called when somebody has just died.
-  private func deal(_ blow: Blow, to site: GuardedSite, _ random: inout SplitMix, look: () -> Void) throws {
-    func rest(_ most: UInt32) { pause(atMost: .random(in: 0..<most, using: &random)) }
+  private func deal(_ blow: Blow, to site: GuardedSite, look: () -> Void) throws {
     switch blow {
     case .kill:
       site.daemon.killNow()
@@ -67,17 +66,17 @@ import TierTestSupport
       site.daemon.killNow()
       look()
       try site.start()
-      rest(300_000)
+      pause(atMost: 300_000)
       site.daemon.killNow()
       try site.start()
     case .killForAWhile:
       site.daemon.killNow()
-      rest(3_000_000)
+      pause(atMost: 3_000_000)
       look()
       try site.start()
     case .freeze:
       site.daemon.signal(SIGSTOP)
-      rest(4_000_000)
+      pause(atMost: 4_000_000)
       look()
       site.daemon.signal(SIGCONT)
     case .terminate:
@@ -91,7 +90,7 @@ import TierTestSupport
       site.daemon.signal(SIGSTOP)
       look()
       try site.bench.killGuard()
-      rest(2_000_000)
+      pause(atMost: 2_000_000)
       site.daemon.signal(SIGCONT)
     }
   }
