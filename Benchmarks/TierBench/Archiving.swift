@@ -104,11 +104,11 @@ struct Load {
 
   var isSmallFiles: Bool { bytes < 1 << 20 }
 
-  static func chosen(_ arguments: [String]) throws -> [Load] {
-    guard let first = arguments.first else { return all }
-    let chosen = all.filter { $0.title.replacing(" ", with: "").hasPrefix(first) }
+  static func chosen(_ arguments: [String], of loads: [Load] = all) throws -> [Load] {
+    guard let first = arguments.first else { return loads }
+    let chosen = loads.filter { $0.title.replacing(" ", with: "").hasPrefix(first) }
     guard !chosen.isEmpty else {
-      throw UsageError(description: "no load begins with \"\(first)\": \(all.map(\.title))")
+      throw UsageError(description: "no load begins with \"\(first)\": \(loads.map(\.title))")
     }
     return chosen
   }

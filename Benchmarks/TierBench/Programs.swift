@@ -60,6 +60,15 @@ enum Programs {
     return reached
   }
 
+  static func output(_ program: String, _ arguments: [String]) throws -> String {
+    let command = ChildCommand("/usr/bin/env", [program] + arguments, environment: environment)
+    let result = try ChildProcess.run(command, deadline: .seconds(60))
+    guard result.succeeded else {
+      throw SyscallFailure(description: "\(program): \(result.ending): \(result.errorText)")
+    }
+    return String(decoding: result.output, as: UTF8.self)
+  }
+
   static func version(of program: String) -> String {
     let command = ChildCommand("/usr/bin/env", [program, "--version"], environment: environment)
     let result = try? ChildProcess.run(command, deadline: .seconds(10))

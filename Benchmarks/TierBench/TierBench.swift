@@ -5,7 +5,7 @@ import TierLinux
 @main enum TierBench {
   private static let benchmarks: [any Benchmark.Type] = [
     NFSBenchmark.self, DirectoryBenchmark.self, ScanBenchmark.self, WatchBenchmark.self,
-    CatalogBenchmark.self, DaemonBenchmark.self, GuardBenchmark.self,
+    CatalogBenchmark.self, DaemonBenchmark.self, GuardBenchmark.self, RecallBenchmark.self,
   ]
   /// What benchmarks run in a process of its own.
   private static let probes: [any Benchmark.Type] = [
