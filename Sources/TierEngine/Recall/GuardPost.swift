@@ -146,6 +146,10 @@ package final class GuardPost: VolumeGuard {
   private func later(_ opener: WaitingOpener, until end: Duration) {
     if opener.hasContent(.trusted) { return connection.answer(opener.request.token, .allow) }
     let shown = EscapedText.encode(opener.file.name)
+    if opener.isDeleted {
+      let error = TierError(.notFound, "it was deleted meanwhile: tierctl undelete brings it back")
+      return deny([opener], error, shown)
+    }
     engine.log.trace("no stub known", metadata: ["path": "\(shown)", "file": "\(opener.request.file)"])
     let now = clock.monotonic
     guard now < end else {
@@ -288,9 +292,10 @@ extension CatalogFile {
 }
 
 extension TierError {
-  /// Being released or replaced just now; or tierd or the volume is about to end: the next one serves who waits.
+  /// Being released or replaced just now; known by another row since it was renamed; or tierd or the volume is about to
+  /// end: the next one serves who waits.
   fileprivate var endsByItself: Bool {
-    [.fileBusy, .fileChanged, .cancelled, .volumeUnavailable].contains(code)
+    [.fileBusy, .fileChanged, .notFound, .cancelled, .volumeUnavailable].contains(code)
   }
 
   /// What the opener's call fails with.

@@ -233,8 +233,16 @@ struct TargetChanges {
       }
       outcome = try carry(copy, to: intent.newTargetPath ?? place, intent, volume)
     }
+    if outcome == .missing, try isElsewhere(copy) { return }
     try conclude(intent, outcome, volume)
     if outcome == .done { try session.pruneEmptyDirectories(from: copy.path.parent) }
+  }
+
+  /// Its file was taken for deleted, and found again while the copy was on its way to the trash: what it was taken back
+  /// with tells where it stands now. The move waits for the next window.
+  private func isElsewhere(_ copy: ArchivedCopy) throws(TierError) -> Bool {
+    try TargetRecovery(window: run, session: session).settleRenames(of: copy.archiveID)
+    return try CopyOwners(of: copy.archiveID, in: catalog).copy?.path != copy.path
   }
 
   private func carry(_ copy: ArchivedCopy, to place: RelativePath, _ intent: Intent, _ volume: Volume)
@@ -301,6 +309,9 @@ struct TargetChanges {
     case .done, .unsupported:
       break
     case .missing:
+      run.log.error(
+        "a renamed file's copy is missing on the target",
+        metadata: ["path": "\(volume.absolute(path))", "copy": "\(intent.targetPath)"])
       row.isLost = true
       row.heldReason = "its copy on \(target) is missing at \(intent.targetPath)"
       if row.state == .archived { row.state = .resident }

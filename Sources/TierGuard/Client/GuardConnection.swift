@@ -12,6 +12,12 @@ package struct WaitingOpener: Sendable {
   /// the guard dies: repeat it.) Closed when its last reference goes.
   package let file: Descriptor
 
+  /// It has no name any more.
+  package var isDeleted: Bool {
+    var status = stat()
+    return fstat(file.raw, &status) == 0 && status.st_nlink == 0
+  }
+
   /// As its identity says now; then the guard lets the opener through when told so.
   package func hasContent(_ identity: IdentityName) -> Bool {
     let value = GuardedContent.attributeRoom()

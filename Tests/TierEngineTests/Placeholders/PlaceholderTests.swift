@@ -56,6 +56,29 @@ import TierTestSupport
     #expect(try bench.identity("dir/a") == .released)
   }
 
+  /// A look in the middle of a rename takes the file for deleted, and the next one finds it again: as another row.
+  @Test func whoWaitsIsServedThoughTheRowBecameAnother() throws {
+    let bench = try GuardedBench(.ext4)
+    try bench.release("a", text)
+    let app = App(reading: bench.path("a"))
+    try eventually(within: .seconds(10), "the recall") { bench.bench.windows.hasWaitingOrders }
+    let row = try bench.bench.row("a")
+    try bench.bench.catalog.apply(bench.bench.volume.forgetting(row))
+    try bench.bench.look()
+    #expect(try bench.bench.row("a").id != row.id)
+    #expect(try bench.serve(app).output == Array(text.utf8))
+  }
+
+  @Test func whoWaitsForWhatIsDeletedLearnsItAtOnce() throws {
+    let bench = try GuardedBench(.ext4)
+    try bench.release("a", text)
+    let app = App(reading: bench.path("a"))
+    try eventually(within: .seconds(10), "the recall") { bench.bench.windows.hasWaitingOrders }
+    unlink(bench.path("a"))
+    try bench.bench.look()
+    #expect(try !bench.serve(app, atMost: 10).succeeded)
+  }
+
   @Test(arguments: GuardBench.Kind.holdingPlaceholders) func whatIsWrittenToItIsArchivedAnew(
     _ kind: GuardBench.Kind
   ) throws {

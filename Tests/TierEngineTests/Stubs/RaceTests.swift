@@ -11,18 +11,16 @@ import TierTestSupport
 /// threads of tierd's own do what they please with the files that six apps in two other processes work on. Every read
 /// is compared with all that was written before, every round; what the target holds, every twenty rounds.
 /// `TIERD_RACE_ROUNDS=1000`; `TIERD_RACE_SEED` repeats a failure.
-///
-/// Links only: with placeholders an open fails after twenty seconds with EIO within some rounds (seed 7, round 3), which is
-/// not understood yet. `TIERD_RACE_STUBS=placeholder` plays them.
+/// `TIERD_RACE_STUBS=placeholder` plays these alone.
 @Suite(.serialized) struct RaceTests {
   private static let stubs: [Stub] = {
-    guard let text = getenv("TIERD_RACE_STUBS").map({ String(cString: $0) }) else { return [.link] }
+    guard let text = getenv("TIERD_RACE_STUBS").map({ String(cString: $0) }) else { return Stub.allCases }
     return Stub.allCases.filter { text.contains($0.rawValue) }
   }()
 
   @Test(.enabled(if: Place.ext4.obstacle == nil, "\(Place.ext4.obstacle ?? "")"), arguments: Self.stubs)
   func noByteIsWrongAndNoWriteIsLost(_ stub: Stub) throws {
-    let rounds = getenv("TIERD_RACE_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 100
+    let rounds = getenv("TIERD_RACE_ROUNDS").flatMap { Int(String(cString: $0)) } ?? 50
     let seed =
       getenv("TIERD_RACE_SEED").flatMap { UInt64(String(cString: $0)) } ?? UInt64.random(in: 1..<1_000_000)
     let race = try Race(stub, seed: seed)
